@@ -1,0 +1,32 @@
+import { GroupCommit } from '../../shared/data/group-commit.ts'
+import { currentTraceparent } from '../../shared/events/outbox.ts'
+import { event } from '../../shared/function/declare.ts'
+import { evaluate, type Observation } from './evaluation.ts'
+
+export const evaluateAlerts = event({
+  name: 'alerts-evaluate',
+  summary: 'Raise an alert when stock falls to its threshold, resolve it when the stock has recovered',
+  topic: 'stock',
+  types: ['tidemark.stock.changed.v1'],
+  // Versions make the order of arrival needless.
+  order: 'unordered',
+  uses: ['db:alerts'],
+  scale: { max: 10, concurrency: 200 },
+  setup({ db, newId, now, metrics }) {
+    const counted = metrics.counter('tidemark_alert_evaluations_total', 'Stock changes judged.', ['outcome'])
+    return {
+      // Events that arrive together are judged in one transaction.
+      evaluations: new GroupCommit<Observation, undefined>(async batch => {
+        const { raised, resolved, stale } = await db.alerts.transaction(tx => evaluate(tx, batch, newId, now()))
+        counted.inc({ outcome: 'raised' }, raised)
+        counted.inc({ outcome: 'resolved' }, resolved)
+        counted.inc({ outcome: 'stale' }, stale)
+        counted.inc({ outcome: 'unchanged' }, batch.length - raised - resolved - stale)
+        return batch.map(() => ({ answer: undefined }))
+      }),
+    }
+  },
+  async handle({ evaluations }, { data: { sku, location, available, version } }) {
+    await evaluations.submit({ sku, location, available, version, traceparent: currentTraceparent() })
+  },
+})

@@ -1,0 +1,92 @@
+import { GroupCommit } from '../../shared/data/group-commit.ts'
+import { type Database, isUniqueViolation, transientOr } from '../../shared/data/postgres.ts'
+import { Transient } from '../../shared/errors.ts'
+import { currentTraceparent } from '../../shared/events/outbox.ts'
+import { type Call, Reply } from '../../shared/function/declare.ts'
+import { type Answered, decideBatch, type Outcome, refusalIn, type Submitted } from './batch.ts'
+import type { Decision, StockCommand } from './decide.ts'
+import { inOneTransaction } from './transaction.ts'
+
+/** The writing side of stock: commands go in, and come back when they are on disk. */
+export interface StockLedger {
+  execute<T>(command: StockCommand, call: Call, status: number, answer: (decision: Decision) => T): Promise<Reply<T>>
+}
+
+export interface LedgerOptions {
+  database: Database
+  newId: () => string
+  now: () => Date
+  /** Transactions in flight at once. */
+  writers?: number
+  /** Lines a transaction carries at most. */
+  maxBatch?: number
+  /** Commands that may wait; further ones are answered `overloaded`. */
+  maxWaiting?: number
+  /** Told the size of each batch. */
+  observe?: (commands: number) => void
+}
+
+export function stockLedger(options: LedgerOptions): StockLedger {
+  const commits = new GroupCommit<Submitted, Answered>(batch => commit(batch, options), {
+    writers: options.writers ?? 2,
+    maxBatch: options.maxBatch ?? 256,
+    maxWaiting: options.maxWaiting ?? 2_000,
+    weight: ({ command }) => ('lines' in command ? command.lines.length : 1),
+  })
+  return {
+    async execute(command, call, status, answer) {
+      const answered = await commits.submit({
+        command,
+        idempotencyKey: call.idempotencyKey,
+        fingerprint: call.fingerprint,
+        traceparent: currentTraceparent(),
+        reply: decision => ({ status, body: JSON.stringify(answer(decision)) }),
+      })
+      const refusal = refusalIn(answered)
+      if (refusal) throw refusal
+      return Reply.ofText(answered.status, answered.body, answered.replayed ? { 'idempotency-replayed': 'true' } : {})
+    },
+  }
+}
+
+async function commit(batch: readonly Submitted[], options: LedgerOptions): Promise<readonly Outcome[]> {
+  options.observe?.(batch.length)
+  try {
+    return await attempt(batch, options)
+  } catch (error) {
+    const failure = transientOr(error)
+    if (failure instanceof Transient) throw failure
+    return alone(batch, options, failure)
+  }
+}
+
+function attempt(batch: readonly Submitted[], options: LedgerOptions): Promise<readonly Outcome[]> {
+  const now = options.now()
+  return inOneTransaction(
+    options.database,
+    batch,
+    loaded => {
+      const { writes, outcomes } = decideBatch(loaded, batch, now)
+      return { writes, result: outcomes }
+    },
+    options.newId,
+    now,
+  )
+}
+
+/**
+ * A batch that the database refused is done one by one, so that one command cannot fail the others. The usual reason is that
+ * another instance answered the same key between our look and our insert: the second look finds its answer.
+ */
+async function alone(batch: readonly Submitted[], options: LedgerOptions, failure: unknown): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const submitted of batch) {
+    try {
+      if (batch.length === 1 && !isUniqueViolation(failure)) throw failure
+      outcomes.push(...(await attempt([submitted], options)))
+    } catch (error) {
+      outcomes.push({ error: transientOr(error) })
+    }
+  }
+  return outcomes
+}

@@ -1,0 +1,39 @@
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
+import type { Say } from './service.ts'
+
+const preferred = { postgres: 7432, redis: 7479, kafka: 7492, 'kafka-controller': 7493, registry: 7481, ses: 7485 } as const
+export type PortName = keyof typeof preferred
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+const taken = new Set<number>()
+
+/**
+ * Below 32768, where Linux begins to hand out ports to outgoing connections: a port from there could be lent to a client
+ * while its service restarts. macOS begins at 49152.
+ */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const port = randomInt(20_000, 32_000)
+    if (taken.has(port) || !(await isFree(port))) continue
+    taken.add(port)
+    return port
+  }
+  throw new Error('no free port between 20000 and 32000 on 127.0.0.1')
+}
+
+export async function choosePort(name: PortName, policy: 'preferred' | 'free', say: Say): Promise<number> {
+  if (policy === 'free') return freePort()
+  const wanted = preferred[name]
+  if (await isFree(wanted)) return wanted
+  const port = await freePort()
+  say(`${name}: port ${wanted} is taken, using ${port}`)
+  return port
+}

@@ -1,0 +1,126 @@
+import { mkdir, realpath, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { cacheFolder, seconds } from './cache.ts'
+import { chooseJava } from './java.ts'
+import { kafkaService } from './kafka.ts'
+import { keepRunning, type Running } from './keep-running.ts'
+import { inspectMachine } from './machine.ts'
+import { choosePort, type PortName } from './ports.ts'
+import { postgresService } from './postgres.ts'
+import { clusterFolder } from './postgres-files.ts'
+import { openProcessBook } from './process-book.ts'
+import { redisService } from './redis.ts'
+import { registryService } from './registry.ts'
+import { explain, whatIsMissing } from './requirements.ts'
+import type { Say, Service, ServiceName, ServiceUrls } from './service.ts'
+import { servicesToStart } from './service-urls.ts'
+import { sesService } from './ses.ts'
+
+export type { Say, ServiceName, ServiceUrls } from './service.ts'
+
+export interface StartOptions {
+  /** Persistent: a second start on it continues where the first was. */
+  dataDir: string
+  /** A service that already runs is used when its URL is given. */
+  urls?: Partial<ServiceUrls>
+  /** Just these, with what they need. */
+  only?: ServiceName[]
+  /** `preferred`: postgres 7432, redis 7479, kafka 7492 and 7493, registry 7481, ses 7485; a free one where that is taken. */
+  ports?: 'preferred' | 'free'
+  say: Say
+  /** Default true: a service that dies is started again, at most 10 times in a row. */
+  restart?: boolean
+}
+
+export interface Services {
+  urls: ServiceUrls
+  /** Undefined when the service was given by URL, was not asked for or is down. */
+  pid(name: ServiceName): number | undefined
+  /** Ends all in the reverse order of starting, each within its deadline. */
+  stop(): Promise<void>
+}
+
+/** Starts real services as child processes, what depends on nothing side by side. */
+export async function startServices(options: StartOptions): Promise<Services> {
+  const { say, ports = 'preferred', restart = true } = options
+  const began = performance.now()
+  const cache = cacheFolder()
+  const given = options.urls ?? {}
+  const names = servicesToStart(options.only, given)
+  const { machine, tools } = await inspectMachine(cache)
+  const missing = whatIsMissing(names, machine)
+  if (missing.length > 0) throw new Error(explain(missing))
+
+  await mkdir(join(resolve(options.dataDir), 'log'), { recursive: true })
+  const dataDir = await realpath(options.dataDir)
+  const book = await openProcessBook(dataDir, say)
+  const running = new Map<ServiceName, Running>()
+  const urls: ServiceUrls = { postgres: '', redis: '', kafka: '', registry: '', ses: '', ...given }
+
+  const portOf = (name: PortName) => () => choosePort(name, ports, say)
+  const java = once(() => chooseJava(tools.java, machine.python?.pip ? tools.python : undefined, cache, say))
+  const shared = { dataDir, cache, say, book, java }
+  const make: Record<ServiceName, () => Promise<{ service: Service; url: string }>> = {
+    postgres: () => postgresService({ ...shared, choosePort: portOf('postgres') }),
+    redis: () => redisService({ ...shared, redisServer: tools.redisServer, choosePort: portOf('redis') }),
+    kafka: () => kafkaService({ ...shared, choosePort: name => portOf(name)() }),
+    registry: () => registryService({ ...shared, postgresUrl: () => started('postgres'), choosePort: portOf('registry') }),
+    ses: () =>
+      sesService({
+        ...shared,
+        python: tools.python ?? '',
+        pythonVersion: machine.python?.version ?? '',
+        choosePort: portOf('ses'),
+      }),
+  }
+
+  const starts = new Map<ServiceName, Promise<string>>()
+  /** @returns the URL of a service that answers */
+  function started(name: ServiceName): Promise<string> {
+    const already = given[name] ?? starts.get(name)
+    if (already !== undefined) return Promise.resolve(already)
+    const start = make[name]().then(async ({ service, url }) => {
+      const launched = performance.now()
+      const process = await keepRunning(service, { logFile: join(dataDir, 'log', `${name}.log`), book, say, restart })
+      running.set(name, process)
+      urls[name] = url
+      say(`${name}: ready in ${seconds(launched)} (process ${process.pid()})`)
+      return url
+    })
+    starts.set(name, start)
+    return start
+  }
+
+  const stop = once(async () => {
+    // Nothing may still be starting while the rest is stopped. Insertion order is the order in which they became ready.
+    await Promise.allSettled(starts.values())
+    for (const [, process] of [...running].reverse()) await process.stop()
+    book.close()
+  })
+
+  const results = await Promise.allSettled(names.map(started))
+  const failures = results.flatMap(result => (result.status === 'rejected' ? [result.reason as Error] : []))
+  if (failures.length > 0) {
+    await stop()
+    // The registry waits for Postgres and then repeats its failure.
+    throw new Error([...new Set(failures.map(failure => failure.message))].join('\n'), { cause: failures[0] })
+  }
+  if (names.length > 0) say(`services: ${names.join(', ')} ready in ${seconds(began)}`)
+  return { urls, pid: name => running.get(name)?.pid(), stop }
+}
+
+/** Deletes a stopped run's data, the part in /var/tmp too that a root's Postgres keeps there. */
+export async function removeServicesData(dataDir: string): Promise<void> {
+  const folder = await realpath(dataDir).catch(() => undefined)
+  if (folder === undefined) return
+  await rm(clusterFolder(folder, process.getuid?.() === 0), { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true })
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}

@@ -1,0 +1,20 @@
+import { Redis } from 'ioredis'
+
+/**
+ * Redis is used for what a function can do without (limits, caches): a command waits at most 500 ms and fails at once
+ * while there is no connection, so that the caller falls back instead of queueing.
+ */
+export function openRedis(options: { url: string; service: string }): Redis {
+  const redis = new Redis(options.url, {
+    connectionName: options.service,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 500,
+    connectTimeout: 2_000,
+    enableAutoPipelining: true,
+    retryStrategy: attempt => Math.min(100 * attempt, 2_000),
+  })
+  // Every failed reconnect is reported here; the callers count what they could not do.
+  redis.on('error', () => {})
+  return redis
+}

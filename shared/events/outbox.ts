@@ -1,0 +1,39 @@
+import type { Queryable } from '../data/postgres.ts'
+import { currentWork } from '../telemetry/context.ts'
+import { formatTraceparent } from '../telemetry/trace.ts'
+import { keyOf, type NewEvent } from './catalog.ts'
+
+export interface OutboxRow {
+  readonly id: string
+  readonly type: string
+  readonly key: string
+  readonly data: string
+  readonly traceparent: string
+}
+
+/** The row that makes an event part of the transaction that makes it true. */
+export function outboxRow(event: NewEvent, id: string, traceparent = currentTraceparent()): OutboxRow {
+  return { id, type: event.type, key: keyOf(event.type, event.data), data: JSON.stringify(event.data), traceparent }
+}
+
+export const currentTraceparent = (): string => {
+  const work = currentWork()
+  return work ? formatTraceparent(work.trace) : ''
+}
+
+/** Writes events in their order; the relay keeps it for each key. */
+export async function insertOutbox(sql: Queryable, rows: readonly OutboxRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into outbox (event_id, type, key, data, traceparent)
+    select * from unnest(
+      ${rows.map(row => row.id)}::uuid[], ${rows.map(row => row.type)}::text[], ${rows.map(row => row.key)}::text[],
+      ${rows.map(row => row.data)}::text[], ${rows.map(row => row.traceparent)}::text[])`
+}
+
+/** Makes events part of a transaction. */
+export const publish = (tx: Queryable, newId: () => string, events: readonly NewEvent[]): Promise<void> =>
+  insertOutbox(
+    tx,
+    events.map(event => outboxRow(event, newId())),
+  )

@@ -1,0 +1,152 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Express } from 'express'
+import { Rejected } from '../errors.ts'
+import type { EventCodec } from '../events/codec.ts'
+import { requireScope, type TokenVerifier } from '../security/tokens.ts'
+import { parseJson, readBody } from './body.ts'
+import type { EventSink, EventTrigger, Operation, RawListener, Schedule, TidemarkFunction } from './declare.ts'
+import { readDelivery } from './deliver.ts'
+import { instrumented, type Telemetry } from './instrument.ts'
+import { operate } from './operate.ts'
+import { sendJson, sendProblem, sendText } from './problem.ts'
+
+export interface Platform extends Telemetry {
+  /** Absent for a function that no token opens. */
+  readonly verifier: TokenVerifier | undefined
+  /** Rejects while the function should get no requests. */
+  ready(): Promise<void>
+}
+
+export type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+/** What a function answers to: its operations, its events, its clock, and its probes. */
+export function host(fn: TidemarkFunction, deps: unknown, platform: Platform): Listener {
+  const health = probes(platform)
+  if (fn.listener) {
+    const listen = fn.listener(deps as never, platform)
+    return (request, response) => {
+      if (!health(request, response)) void rawRequest(listen, request, response)
+    }
+  }
+  const app = router(fn, deps, platform)
+  return (request, response) => {
+    if (!health(request, response)) app(request, response)
+  }
+}
+
+function router(fn: TidemarkFunction, deps: unknown, platform: Platform): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', 'simple')
+  app.set('case sensitive routing', true)
+  for (const operation of fn.operations) serveOperation(app, operation, deps, platform)
+  if (fn.trigger) serveEvents(app, fn.name, fn.trigger, deps as { events: EventCodec }, platform)
+  if (fn.sink) serveSink(app, fn.name, fn.sink(deps as never), platform)
+  if (fn.schedule) serveSchedule(app, fn.name, fn.schedule, deps, platform)
+  app.use((request, response) => {
+    const work = { name: 'unknown', kind: 'server', deadline: 1_000 } as const
+    void instrumented(platform, work, request, response, async () => {
+      throw new Rejected('not_found')
+    })
+  })
+  return app
+}
+
+function serveOperation(app: Express, operation: Operation, deps: unknown, platform: Platform): void {
+  const [method, path] = operation.route.split(' ') as [string, string]
+  const work = { name: operation.id, kind: 'server', deadline: operation.deadline } as const
+  const verb = method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete'
+  app[verb](path.replace(/\{(\w+)\}/g, ':$1'), (request, response) =>
+    instrumented(platform, work, request, response, async notes => {
+      const caller = await platform.verifier?.verify(request.headers.authorization)
+      if (!caller) throw new Rejected('unauthenticated')
+      notes.client = caller.client
+      requireScope(caller, operation.allow)
+      const raw = await readBody(request, operation.bodyLimit)
+      const json = method === 'GET' || method === 'DELETE' ? undefined : parseJson(raw, request.headers['content-type'])
+      const { params, query, headers } = request
+      const reply = await operate(operation, deps, { params, query, headers, raw, json }, caller)
+      for (const [name, value] of Object.entries(reply.headers)) response.setHeader(name, value)
+      sendText(response, reply.status, reply.text, 'application/json')
+    }),
+  )
+}
+
+/** An event of more than this was not made by us: the largest, an order of 5,000 lines, has about 200 kB. */
+const eventLimit = 4 * 1024 * 1024
+
+function serveEvents(app: Express, name: string, trigger: EventTrigger, deps: { events: EventCodec }, platform: Platform): void {
+  app.post('/', async (request, response) => {
+    const traceparent = request.headers['ce-traceparent'] as string | undefined
+    const work = { name, kind: 'consumer', deadline: trigger.deadline, traceparent } as const
+    await instrumented(platform, work, request, response, async notes => {
+      await permanentAs422(async () => {
+        const delivered = readDelivery(request.headers, await readBody(request, eventLimit))
+        notes.event = delivered.id
+        notes.type = delivered.type
+        const event = await delivered.event(trigger.types, deps.events)
+        if (event) await trigger.handle(deps as never, event)
+        else notes.skipped = true
+      })
+      response.writeHead(204).end()
+    })
+  })
+}
+
+/**
+ * A source tries 404, 408, 409 and 429 again, because to it they mean "not yet". From a handler they mean "never":
+ * a permanent fault is answered 422, which is dead-lettered at once.
+ */
+async function permanentAs422(handling: () => Promise<void>): Promise<void> {
+  try {
+    await handling()
+  } catch (error) {
+    if (!(error instanceof Rejected) || error.code === 'invalid_input') throw error
+    throw new Rejected('invalid_input', `${error.code}: ${error.message}`, error.details)
+  }
+}
+
+function serveSink(app: Express, name: string, sink: EventSink, platform: Platform): void {
+  const work = { name, kind: 'consumer', deadline: 25_000 } as const
+  app.post('/', (request, response) =>
+    instrumented(platform, work, request, response, async () => {
+      await sink({ headers: request.headers as Record<string, string>, body: await readBody(request, eventLimit) })
+      response.writeHead(204).end()
+    }),
+  )
+}
+
+function serveSchedule(app: Express, name: string, schedule: Schedule, deps: unknown, platform: Platform): void {
+  const work = { name, kind: 'consumer', deadline: schedule.deadline } as const
+  app.post('/', (request, response) =>
+    instrumented(platform, work, request, response, async () => {
+      request.resume()
+      await schedule.handle(deps as never)
+      response.writeHead(204).end()
+    }),
+  )
+}
+
+async function rawRequest(listen: RawListener, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    await listen(request, response)
+  } catch (error) {
+    sendProblem(response, error)
+  }
+}
+
+/** Answers the probes; they are frequent, so neither logged nor measured. */
+function probes(platform: Platform): (request: IncomingMessage, response: ServerResponse) => boolean {
+  return (request, response) => {
+    if (request.method !== 'GET' || !request.url?.startsWith('/health/')) return false
+    if (request.url === '/health/liveness') sendJson(response, 200, { status: 'alive' })
+    else if (request.url === '/health/readiness') {
+      platform.ready().then(
+        () => sendJson(response, 200, { status: 'ready' }),
+        error => sendProblem(response, error),
+      )
+    } else sendProblem(response, new Rejected('not_found'))
+    return true
+  }
+}

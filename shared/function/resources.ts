@@ -1,0 +1,121 @@
+import type { Redis } from 'ioredis'
+import type { Kafka } from 'kafkajs'
+import { z } from 'zod'
+import { setting } from '../config.ts'
+import type { Database } from '../data/postgres.ts'
+import type { EventCodec } from '../events/codec.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { FunctionClient } from './call.ts'
+
+export const databases = ['inventory', 'orders', 'payments', 'alerts', 'notifications'] as const
+export type DatabaseName = (typeof databases)[number]
+
+/** What a function may stand on. It is given these, and the secrets for these, and nothing else. */
+export type Use = `db:${DatabaseName}` | `call:${string}` | 'redis' | 'kafka' | 'registry'
+
+type Named<U extends readonly Use[], Kind extends string> =
+  Extract<U[number], `${Kind}:${string}`> extends `${Kind}:${infer Name}` ? Name : never
+
+export type Deps<U extends readonly Use[] = readonly [], C = unknown> = {
+  readonly config: C
+  readonly now: () => Date
+  /** A new UUIDv7. */
+  readonly newId: () => string
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly db: { readonly [N in Named<U, 'db'>]: Database }
+  readonly call: { readonly [N in Named<U, 'call'>]: FunctionClient }
+} & ('redis' extends U[number] ? { readonly redis: Redis } : unknown) &
+  ('kafka' extends U[number] ? { readonly kafka: Kafka } : unknown) &
+  ('registry' extends U[number] ? { readonly events: EventCodec } : unknown)
+
+export interface Resource {
+  readonly value: unknown
+  /** Rejects while the resource cannot be used. Not called for what a function can do without. */
+  ready?(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Parsed variables by their name. */
+export type Settings = Readonly<Record<string, unknown>>
+
+interface Opening {
+  readonly name: string
+  readonly settings: Settings
+  readonly service: string
+  readonly metrics: Metrics
+}
+
+interface ResourceKind {
+  /** The variables it needs; `name` is the part after the colon. */
+  settings(name: string): z.ZodRawShape
+  /** Those of them that hold a secret: mounted from a Secret of their own, never from a ConfigMap. */
+  secrets(name: string): readonly string[]
+  /** Imported here and not above: a function pays only for what it uses. */
+  open(opening: Opening): Promise<Resource>
+}
+
+const databaseUrl = (name: string) => `${name.toUpperCase()}_DATABASE_URL`
+
+export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry', ResourceKind> = {
+  db: {
+    settings: name => ({ [databaseUrl(name)]: setting.url(), DATABASE_POOL: setting.count(2) }),
+    secrets: name => [databaseUrl(name)],
+    async open({ name, settings, service }) {
+      const { openDatabase } = await import('../data/postgres.ts')
+      const database = openDatabase({ url: String(settings[databaseUrl(name)]), pool: Number(settings.DATABASE_POOL), service })
+      return { value: database, ready: () => database.ready(), close: () => database.close() }
+    },
+  },
+  call: {
+    settings: () => ({
+      FUNCTION_URL: z.string().includes('{name}').default('http://{name}.tidemark.svc.cluster.local'),
+      TOKEN_URL: setting.url(),
+      CLIENT_ID: z.string().min(1),
+      CLIENT_SECRET: z.string().min(8),
+    }),
+    secrets: () => ['CLIENT_SECRET'],
+    async open({ name, settings, metrics }) {
+      const { functionClient } = await import('./call.ts')
+      const { serviceToken } = await import('../security/service-token.ts')
+      const token = serviceToken({
+        tokenUrl: String(settings.TOKEN_URL),
+        clientId: String(settings.CLIENT_ID),
+        clientSecret: String(settings.CLIENT_SECRET),
+      })
+      const url = String(settings.FUNCTION_URL).replace('{name}', name)
+      return { value: await functionClient({ name, url, token, metrics }), close: async () => {} }
+    },
+  },
+  redis: {
+    settings: () => ({ REDIS_URL: setting.url() }),
+    secrets: () => ['REDIS_URL'],
+    async open({ settings, service }) {
+      const { openRedis } = await import('../data/redis.ts')
+      const redis = openRedis({ url: String(settings.REDIS_URL), service })
+      return { value: redis, close: async () => redis.disconnect() }
+    },
+  },
+  kafka: {
+    settings: () => ({ KAFKA_BROKERS: z.string().min(1) }),
+    secrets: () => [],
+    async open({ settings, service }) {
+      const { openKafka } = await import('../events/kafka.ts')
+      return { value: openKafka({ brokers: String(settings.KAFKA_BROKERS), service }), close: async () => {} }
+    },
+  },
+  registry: {
+    settings: () => ({ SCHEMA_REGISTRY_URL: setting.url() }),
+    secrets: () => [],
+    async open({ settings }) {
+      const { eventCodec } = await import('../events/codec.ts')
+      return { value: eventCodec(String(settings.SCHEMA_REGISTRY_URL)), close: async () => {} }
+    },
+  },
+}
+
+export function splitUse(use: Use): { kind: keyof typeof resourceKinds; name: string } {
+  const [kind, name = ''] = use.split(':') as [keyof typeof resourceKinds, string?]
+  return { kind, name }
+}

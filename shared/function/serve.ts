@@ -1,0 +1,60 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Listener } from './host.ts'
+
+export interface Serving {
+  readonly port: number
+  readonly metricsPort: number
+  /**
+   * Ends without losing a request: answers carry `Connection: close`, what is in flight is finished (within `deadline` milliseconds),
+   * idle connections are closed. New requests on open connections are still answered until then.
+   */
+  drain(deadline: number): Promise<void>
+}
+
+/** Listens for requests on one port and for scrapes of `/metrics` on another, so that the metrics are never public. */
+export async function serve(options: {
+  listener: Listener
+  metrics: Metrics
+  port: number
+  metricsPort: number
+}): Promise<Serving> {
+  let draining = false
+  const server = createServer((request, response) => {
+    if (draining) response.setHeader('connection', 'close')
+    options.listener(request, response)
+  })
+  // Longer than the idle time of whatever stands before us, which would else send into a connection that is being closed.
+  server.keepAliveTimeout = 75_000
+  server.headersTimeout = 30_000
+  server.requestTimeout = 120_000
+  const metricsServer = createServer((_request, response) => {
+    options.metrics.text().then(
+      text => response.writeHead(200, { 'content-type': options.metrics.registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    )
+  })
+  const [port, metricsPort] = await Promise.all([listen(server, options.port), listen(metricsServer, options.metricsPort)])
+  return {
+    port,
+    metricsPort,
+    async drain(deadline) {
+      draining = true
+      metricsServer.close()
+      metricsServer.closeAllConnections()
+      const closed = new Promise<void>(resolve => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const timer = setTimeout(() => server.closeAllConnections(), deadline)
+      await closed
+      clearTimeout(timer)
+    },
+  }
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, () => resolve((server.address() as AddressInfo).port))
+  })
+}

@@ -1,0 +1,13 @@
+/** What a token may allow. An operation names the scopes of which a caller needs one. */
+export const scopes = {
+  'stock:read': 'Read stock levels and reservations.',
+  'stock:write': 'Receive, adjust and set stock; reserve, commit, release and return.',
+  'orders:read': 'Read orders.',
+  'orders:write': 'Place and cancel orders.',
+  'alerts:read': 'Read thresholds and alerts.',
+  'alerts:write': 'Set thresholds.',
+  'notifications:read': 'Read what was sent to whom.',
+  'ops:read': 'Read backlogs and dead letters.',
+} as const
+
+export type Scope = keyof typeof scopes
