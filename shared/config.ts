@@ -20,6 +20,9 @@ export function parseConfig<Shape extends z.ZodRawShape>(
   throw new ConfigError(`The configuration is not usable.\n  ${problems.join('\n  ')}`)
 }
 
+/** Marks a variable that holds a secret: it is mounted from a Secret of its own, never from the shared ConfigMap. */
+export const secret = <T extends z.ZodType>(schema: T): T => schema.meta({ secret: true })
+
 /** Shapes that settings share. */
 export const setting = {
   url: () => z.url(),

@@ -1,15 +1,16 @@
+import type { z } from 'zod'
 import { Rejected } from './errors.ts'
 
 /** A cursor is the sort key of a page's last item, opaque to the client. */
 export const encodeCursor = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url')
 
-export function decodeCursor(cursor: string | undefined, parts: number): readonly string[] | undefined {
+/** @param key what the sort key consists of: a cursor is text from outside, and its parts go into a query */
+export function decodeCursor<Key>(cursor: string | undefined, key: z.ZodType<Key>): Key | undefined {
   if (cursor === undefined) return undefined
   try {
-    const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Array.isArray(key) && key.length === parts && key.every(part => typeof part === 'string')) return key
+    return key.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch {
-    // Falls through: whatever it was, it is not one of ours.
+    // Whatever it was, it is not one of ours.
   }
   throw new Rejected('invalid_input', 'cursor: not one that was given out.', {
     errors: [{ field: 'cursor', message: 'not one that was given out' }],

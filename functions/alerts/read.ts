@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
-import { Count, Location, page, pageQuery, Sku, Timestamp } from '../../shared/fields.ts'
+import { Count, Id, Location, page, pageQuery, Sku, Timestamp } from '../../shared/fields.ts'
 import { operation, service } from '../../shared/function/declare.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { type Alert, AlertBody, alertBody } from './alert.ts'
@@ -23,7 +23,7 @@ const list = alertOperation({
   }),
   output: page(AlertBody).meta({ id: 'AlertPage' }),
   async handle({ db }, { state = null, sku = null, location = null, limit, cursor }) {
-    const [raisedAt = null, id = null] = decodeCursor(cursor, 2) ?? []
+    const [raisedAt = null, id = null] = decodeCursor(cursor, z.tuple([Timestamp, Id])) ?? []
     const rows = await db.alerts.sql<Alert[]>`
       select id, sku, location, state, severity, threshold, available, stock_version as "stockVersion",
              raised_at as "raisedAt", resolved_at as "resolvedAt"
@@ -64,7 +64,7 @@ const thresholds = alertOperation({
   input: z.strictObject({ sku: Sku.optional(), location: Location.optional(), ...pageQuery }),
   output: page(ThresholdBody).meta({ id: 'ThresholdPage' }),
   async handle({ db }, { sku = null, location = null, limit, cursor }) {
-    const [afterSku = null, afterLocation = null] = decodeCursor(cursor, 2) ?? []
+    const [afterSku = null, afterLocation = null] = decodeCursor(cursor, z.tuple([Sku, Location])) ?? []
     const rows = await db.alerts.sql<
       { sku: string; location: string; level: number; resolveAbove: number; updatedAt: Date; updatedBy: string }[]
     >`

@@ -29,12 +29,13 @@ const fromPackage = new Set(['swagger-ui.css', 'swagger-ui-bundle.js'])
 /** The API reference, from swagger-ui-dist: everything it loads comes from here. */
 export function serveDocs(path: string, response: ServerResponse): void {
   const name = path.replace(/^\/docs\/?/, '')
-  if (name === '') return send(response, page, types.html)
-  if (name === 'start.js') return send(response, start, types.js)
-  if (!fromPackage.has(name)) throw new Rejected('not_found')
-  const file = createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`)
-  send(response, readFileSync(file), name.endsWith('.css') ? types.css : types.js)
+  if (name === '') send(response, page, types.html)
+  else if (name === 'start.js') send(response, start, types.js)
+  else if (fromPackage.has(name)) send(response, packaged(name), name.endsWith('.css') ? types.css : types.js)
+  else throw new Rejected('not_found')
 }
+
+const packaged = (name: string): Buffer => readFileSync(createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`))
 
 function send(response: ServerResponse, body: string | Buffer, type: string): void {
   response.writeHead(200, {

@@ -42,7 +42,12 @@ export const list = stockOperation({
   }),
   output: page(StockLevel).meta({ id: 'StockPage' }),
   async handle({ db }, { sku, location, limit, cursor }) {
-    const rows = await listLevels(db.inventory.sql, { skus: sku, location, after: decodeCursor(cursor, 2), limit: limit + 1 })
+    const rows = await listLevels(db.inventory.sql, {
+      skus: sku,
+      location,
+      after: decodeCursor(cursor, z.tuple([Location, Sku])),
+      limit: limit + 1,
+    })
     return pageOf(rows, limit, level => [level.location, level.sku])
   },
 })

@@ -19,7 +19,7 @@ export function sesMailer(options: {
 }): Mailer {
   let client: Promise<SESClient> | undefined
   const connected = () => {
-    client ??= import('@aws-sdk/client-ses').then(
+    client ??= import('./ses-client.ts').then(
       ({ SESClient }) =>
         new SESClient({
           region: options.region,
@@ -36,7 +36,7 @@ export function sesMailer(options: {
   return {
     async send({ from, to, subject, text, tag }) {
       const ses = await connected()
-      const { SendEmailCommand } = await import('@aws-sdk/client-ses')
+      const { SendEmailCommand } = await import('./ses-client.ts')
       const command = new SendEmailCommand({
         Source: from,
         Destination: { ToAddresses: [to] },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { secret } from '../../shared/config.ts'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
 import { Count, Id, page, pageQuery, Timestamp } from '../../shared/fields.ts'
 import { operation, service } from '../../shared/function/declare.ts'
@@ -41,7 +42,7 @@ const list = notificationOperation({
   input: z.strictObject({ state: z.enum(states).optional(), alertId: Id.optional(), ...pageQuery }),
   output: page(NotificationBody).meta({ id: 'NotificationPage' }),
   async handle({ db, seal }, { state = null, alertId = null, limit, cursor }) {
-    const [createdAt = null, after = null] = decodeCursor(cursor, 2) ?? []
+    const [createdAt = null, after = null] = decodeCursor(cursor, z.tuple([Timestamp, Id])) ?? []
     const rows = await db.notifications.sql<Row[]>`
       select id, alert_id as "alertId", channel, recipient, subject, state, attempts, error,
              created_at as "createdAt", updated_at as "updatedAt"
@@ -81,7 +82,7 @@ export const readNotifications = service({
   name: 'notifications-read',
   summary: 'Read what was sent to whom',
   uses,
-  config: z.object({ SEALING_KEYS: z.string().regex(sealingKeysPattern) }),
+  config: z.object({ SEALING_KEYS: secret(z.string().regex(sealingKeysPattern)) }),
   setup: ({ config }) => ({ seal: sealWith(config.SEALING_KEYS) }),
   operations: [summary, list],
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { setting } from '../../shared/config.ts'
+import { secret, setting } from '../../shared/config.ts'
 import type { Database } from '../../shared/data/postgres.ts'
 import { Rejected } from '../../shared/errors.ts'
 import { currentTraceparent } from '../../shared/events/outbox.ts'
@@ -19,11 +19,11 @@ export const sendNotification = event({
   config: z.object({
     NOTIFY_FROM: z.email(),
     NOTIFY_TO: z.email(),
-    SEALING_KEYS: z.string().regex(sealingKeysPattern, 'expected id:key, the key being 32 bytes in base64url'),
+    SEALING_KEYS: secret(z.string().regex(sealingKeysPattern, 'expected id:key, the key being 32 bytes in base64url')),
     SES_ENDPOINT: setting.url().optional(),
     AWS_REGION: z.string().default('eu-west-1'),
-    AWS_ACCESS_KEY_ID: z.string().optional(),
-    AWS_SECRET_ACCESS_KEY: z.string().optional(),
+    AWS_ACCESS_KEY_ID: secret(z.string().optional()),
+    AWS_SECRET_ACCESS_KEY: secret(z.string().optional()),
   }),
   scale: { max: 5, concurrency: 20 },
   setup: ({ config }) => ({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
-import { Count, Id, page, pageQuery, Reference } from '../../shared/fields.ts'
+import { Count, Id, page, pageQuery, Reference, Timestamp } from '../../shared/fields.ts'
 import { operation, service } from '../../shared/function/declare.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { finalStates, OrderBody, type OrderState, orderBody, orderStates } from './order.ts'
@@ -8,6 +8,7 @@ import { listOrders, loadOrder } from './store.ts'
 
 const uses = ['db:orders'] as const
 const orderOperation = operation<Deps<typeof uses>>()
+const position = z.tuple([Timestamp, Id])
 
 const readOne = orderOperation({
   id: 'orders-read',
@@ -29,7 +30,7 @@ const list = orderOperation({
   input: z.strictObject({ state: z.enum(orderStates).optional(), reference: Reference.optional(), ...pageQuery }),
   output: page(OrderBody).meta({ id: 'OrderPage' }),
   async handle({ db }, { state, reference, limit, cursor }) {
-    const rows = await listOrders(db.orders.sql, { state, reference, after: decodeCursor(cursor, 2), limit: limit + 1 })
+    const rows = await listOrders(db.orders.sql, { state, reference, after: decodeCursor(cursor, position), limit: limit + 1 })
     const { items, next } = pageOf(rows, limit, order => [order.placedAt.toISOString(), order.id])
     return { items: items.map(orderBody), next }
   },

@@ -5,7 +5,7 @@ import type { Say } from './service.ts'
 const preferred = { postgres: 7432, redis: 7479, kafka: 7492, 'kafka-controller': 7493, registry: 7481, ses: 7485 } as const
 export type PortName = keyof typeof preferred
 
-function isFree(port: number): Promise<boolean> {
+export function isFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', () => resolve(false))

@@ -37,7 +37,7 @@ export function eventCodec(registryUrl: string): EventCodec {
 
   /** 115 ms of CPU to import: with the first event, not with the process. */
   const connected = () => {
-    registry ??= import('@kafkajs/confluent-schema-registry').then(
+    registry ??= import('./registry-client.ts').then(
       ({ SchemaRegistry }) =>
         new SchemaRegistry({ host: registryUrl, retry: { retries: 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 1 } }),
     )
@@ -45,7 +45,7 @@ export function eventCodec(registryUrl: string): EventCodec {
   }
 
   async function makeEncoder(type: EventType): Promise<(data: never) => Buffer> {
-    const { COMPATIBILITY, SchemaType } = await import('@kafkajs/confluent-schema-registry')
+    const { COMPATIBILITY, SchemaType } = await import('./registry-client.ts')
     const { id } = await (await connected())
       .register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
       .catch(cause => Promise.reject(new Transient('unavailable', `The schema of ${type} could not be registered.`, { cause })))

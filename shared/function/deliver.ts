@@ -6,7 +6,6 @@ import type { EventCodec } from '../events/codec.ts'
 export interface Delivered {
   readonly id: string
   readonly type: string
-  readonly traceparent: string | undefined
   /** Decodes the data; undefined for a type that the function does not handle. */
   event(types: readonly EventType[], codec: EventCodec): Promise<EventOf<EventType> | undefined>
 }
@@ -23,11 +22,12 @@ export function readDelivery(headers: Record<string, string | string[] | undefin
     throw new Rejected('invalid_input', `Not a CloudEvent: ${(error as Error).message}`)
   }
   if (Array.isArray(received)) throw new Rejected('unsupported_media_type', 'A batch of events is not supported.')
-  const { id, type, time, subject, data } = received
+  const { id, type, source, time, subject, data } = received
+  // The SDK does not insist on what the specification requires: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#required-attributes
+  if (!id || !type || !source) throw new Rejected('invalid_input', 'Not a CloudEvent: it needs an id, a type and a source.')
   return {
     id,
     type,
-    traceparent: typeof received.traceparent === 'string' ? received.traceparent : undefined,
     async event(types, codec) {
       if (!isEventType(type) || !types.includes(type)) return undefined
       return {

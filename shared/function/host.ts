@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import express, { type Express } from 'express'
+import express, { type ErrorRequestHandler, type Express } from 'express'
 import { Rejected } from '../errors.ts'
 import type { EventCodec } from '../events/codec.ts'
 import { requireScope, type TokenVerifier } from '../security/tokens.ts'
@@ -44,12 +44,17 @@ function router(fn: TidemarkFunction, deps: unknown, platform: Platform): Expres
   if (fn.trigger) serveEvents(app, fn.name, fn.trigger, deps as { events: EventCodec }, platform)
   if (fn.sink) serveSink(app, fn.name, fn.sink(deps as never), platform)
   if (fn.schedule) serveSchedule(app, fn.name, fn.schedule, deps, platform)
-  app.use((request, response) => {
-    const work = { name: 'unknown', kind: 'server', deadline: 1_000 } as const
-    void instrumented(platform, work, request, response, async () => {
-      throw new Rejected('not_found')
-    })
-  })
+  const refuse = (request: IncomingMessage, response: ServerResponse, error: unknown) =>
+    instrumented(platform, { name: 'unknown', kind: 'server', deadline: 1_000 }, request, response, () => Promise.reject(error))
+  app.use((request, response) => refuse(request, response, new Rejected('not_found')))
+  // Express would answer in HTML, with the stack. What it finds itself is a path that cannot be decoded.
+  const failed: ErrorRequestHandler = (error, request, response, _next) =>
+    refuse(
+      request,
+      response,
+      error instanceof URIError ? new Rejected('malformed_request', 'The path cannot be decoded.') : error,
+    )
+  app.use(failed)
   return app
 }
 

@@ -35,20 +35,20 @@ function parseInput(operation: Operation, request: OperationRequest): unknown {
   const rest = hasBody ? (request.json as object) : request.query
   const parsed = operation.input.safeParse({ ...rest, ...request.params })
   if (parsed.success) return parsed.data
-  throw new Rejected('invalid_input', describe(parsed.error.issues), { errors: parsed.error.issues.flatMap(fieldErrors) })
+  throw new Rejected('invalid_input', describe(parsed.error.issues), {
+    errors: parsed.error.issues.flatMap(fieldErrors).slice(0, toldErrors),
+  })
 }
 
 /** At most this many field errors are told: a body of 5,000 wrong lines must not be answered with 5,000 errors. */
 const toldErrors = 20
 
 const describe = (issues: readonly z.core.$ZodIssue[]) => {
-  const first = issues[0] as z.core.$ZodIssue
-  const field = fieldName(first.path)
-  return field ? `${field}: ${first.message}` : first.message
+  const [first] = fieldErrors(issues[0] as z.core.$ZodIssue)
+  return first?.field ? `${first.field}: ${first.message}` : (first?.message ?? '')
 }
 
-function fieldErrors(issue: z.core.$ZodIssue, index: number): { field: string; message: string }[] {
-  if (index >= toldErrors) return []
+function fieldErrors(issue: z.core.$ZodIssue): { field: string; message: string }[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map(key => ({ field: fieldName([...issue.path, key]), message: 'This field is not known.' }))
   }

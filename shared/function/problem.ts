@@ -17,11 +17,12 @@ export function problemOf(error: unknown, requestId?: string): Problem {
   const known = error instanceof Rejected || error instanceof Transient
   const code = known ? error.code : 'internal'
   return {
+    ...(error instanceof Rejected && error.details),
     type: `urn:tidemark:problem:${code}`,
     title: titleOf(code),
     status: statusOf(code),
     code,
-    ...(error instanceof Rejected && { ...error.details, ...(error.message !== titleOf(code) && { detail: error.message }) }),
+    ...(error instanceof Rejected && error.message !== titleOf(code) && { detail: error.message }),
     ...(requestId && { instance: `urn:uuid:${requestId}` }),
   }
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
-import { setting } from '../config.ts'
+import { secret, setting } from '../config.ts'
 import type { Database } from '../data/postgres.ts'
 import type { EventCodec } from '../events/codec.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -50,8 +50,6 @@ interface Opening {
 interface ResourceKind {
   /** The variables it needs; `name` is the part after the colon. */
   settings(name: string): z.ZodRawShape
-  /** Those of them that hold a secret: mounted from a Secret of their own, never from a ConfigMap. */
-  secrets(name: string): readonly string[]
   /** Imported here and not above: a function pays only for what it uses. */
   open(opening: Opening): Promise<Resource>
 }
@@ -60,8 +58,7 @@ const databaseUrl = (name: string) => `${name.toUpperCase()}_DATABASE_URL`
 
 export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry', ResourceKind> = {
   db: {
-    settings: name => ({ [databaseUrl(name)]: setting.url(), DATABASE_POOL: setting.count(2) }),
-    secrets: name => [databaseUrl(name)],
+    settings: name => ({ [databaseUrl(name)]: secret(setting.url()), DATABASE_POOL: setting.count(2) }),
     async open({ name, settings, service }) {
       const { openDatabase } = await import('../data/postgres.ts')
       const database = openDatabase({ url: String(settings[databaseUrl(name)]), pool: Number(settings.DATABASE_POOL), service })
@@ -73,9 +70,8 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
       FUNCTION_URL: z.string().includes('{name}').default('http://{name}.tidemark.svc.cluster.local'),
       TOKEN_URL: setting.url(),
       CLIENT_ID: z.string().min(1),
-      CLIENT_SECRET: z.string().min(8),
+      CLIENT_SECRET: secret(z.string().min(8)),
     }),
-    secrets: () => ['CLIENT_SECRET'],
     async open({ name, settings, metrics }) {
       const { functionClient } = await import('./call.ts')
       const { serviceToken } = await import('../security/service-token.ts')
@@ -89,8 +85,7 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
     },
   },
   redis: {
-    settings: () => ({ REDIS_URL: setting.url() }),
-    secrets: () => ['REDIS_URL'],
+    settings: () => ({ REDIS_URL: secret(setting.url()) }),
     async open({ settings, service }) {
       const { openRedis } = await import('../data/redis.ts')
       const redis = openRedis({ url: String(settings.REDIS_URL), service })
@@ -99,7 +94,6 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
   },
   kafka: {
     settings: () => ({ KAFKA_BROKERS: z.string().min(1) }),
-    secrets: () => [],
     async open({ settings, service }) {
       const { openKafka } = await import('../events/kafka.ts')
       return { value: openKafka({ brokers: String(settings.KAFKA_BROKERS), service }), close: async () => {} }
@@ -107,7 +101,6 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
   },
   registry: {
     settings: () => ({ SCHEMA_REGISTRY_URL: setting.url() }),
-    secrets: () => [],
     async open({ settings }) {
       const { eventCodec } = await import('../events/codec.ts')
       return { value: eventCodec(String(settings.SCHEMA_REGISTRY_URL)), close: async () => {} }

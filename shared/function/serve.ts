@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Listener } from './host.ts'
@@ -17,11 +17,18 @@ export interface Serving {
 export async function serve(options: {
   listener: Listener
   metrics: Metrics
+  host: string
   port: number
   metricsPort: number
 }): Promise<Serving> {
   let draining = false
+  const inFlight = new Set<ServerResponse>()
   const server = createServer((request, response) => {
+    inFlight.add(response)
+    response.once('close', () => {
+      inFlight.delete(response)
+      if (draining) server.closeIdleConnections()
+    })
     if (draining) response.setHeader('connection', 'close')
     options.listener(request, response)
   })
@@ -35,12 +42,16 @@ export async function serve(options: {
       () => response.writeHead(500).end(),
     )
   })
-  const [port, metricsPort] = await Promise.all([listen(server, options.port), listen(metricsServer, options.metricsPort)])
+  const [port, metricsPort] = await Promise.all([
+    listen(server, options.host, options.port),
+    listen(metricsServer, options.host, options.metricsPort),
+  ])
   return {
     port,
     metricsPort,
     async drain(deadline) {
       draining = true
+      for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close')
       metricsServer.close()
       metricsServer.closeAllConnections()
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -52,9 +63,9 @@ export async function serve(options: {
   }
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, () => resolve((server.address() as AddressInfo).port))
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
   })
 }

@@ -13,6 +13,7 @@ import { serve } from './serve.ts'
 
 /** Variables that every function knows. */
 export const platformConfig = z.object({
+  HOST: z.string().default('0.0.0.0'),
   PORT: setting.port(8080),
   METRICS_PORT: setting.port(9090),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -74,7 +75,7 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
     await Promise.all(opened.resources.map(resource => resource.ready?.()))
   }
   const listener = host(fn, all, { log, metrics, spans, verifier, ready })
-  const serving = await serve({ listener, metrics, port: config.PORT, metricsPort: config.METRICS_PORT })
+  const serving = await serve({ listener, metrics, host: config.HOST, port: config.PORT, metricsPort: config.METRICS_PORT })
 
   const abort = new AbortController()
   const running = fn.run?.(all as never, abort.signal)

@@ -21,6 +21,9 @@ const rememberedLimit = 2_000
 /** A remembered token is verified again after this, so that a key that was withdrawn stops working soon. */
 const rememberedMilliseconds = 60_000
 
+/** What jose says when the issuer gave no answer in time, one that was no 200, or one that holds no keys: not the token's fault. */
+const keysUnreadable = new Set([errors.JWKSTimeout.code, errors.JOSEError.code, errors.JWKSInvalid.code])
+
 /**
  * Verifies JWT access tokens (RFC 9068) against the issuer's published keys.
  */
@@ -37,7 +40,7 @@ export function tokenVerifier(options: { jwksUrl: string; issuer: string; audien
       requiredClaims: ['exp', 'sub'],
       currentDate: new Date(now()),
     }).catch(cause => {
-      if (cause instanceof errors.JWKSTimeout || !(cause instanceof errors.JOSEError)) {
+      if (!(cause instanceof errors.JOSEError) || keysUnreadable.has(cause.code)) {
         throw new Transient('unavailable', "The issuer's keys cannot be read.", { cause })
       }
       throw new Rejected(

@@ -7,12 +7,14 @@ export interface TraceContext {
   readonly sampled: boolean
 }
 
-const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
+const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
+/** A later version may append what this one does not know; `ff` is no version. */
 export function parseTraceparent(text: string | undefined): TraceContext | undefined {
   const match = text === undefined ? null : pattern.exec(text)
   if (!match) return undefined
-  const [, traceId, spanId, flags] = match as unknown as [string, string, string, string]
+  const [, version, traceId, spanId, flags, rest] = match as unknown as [string, string, string, string, string, string?]
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }
 }

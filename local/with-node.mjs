@@ -1,0 +1,43 @@
+// `node local/with-node.mjs FILE [ARGUMENTS]`: runs FILE with the Node that this project pins, after installing what is missing.
+// Plain JavaScript for any Node from 18 on: it is the first thing that runs in a fresh clone.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+
+const root = new URL('../', import.meta.url)
+const file = name => new URL(name, root).pathname
+const [script, ...rest] = process.argv.slice(2)
+
+function installWhatIsMissing() {
+  const wanted = createHash('sha256').update(readFileSync(file('package-lock.json'))).digest('hex')
+  const stamp = file('node_modules/.tidemark-installed')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  console.error('Installing packages (npm ci, about 40 s the first time) …')
+  const start = Date.now()
+  // No package may run a script of its own at install: none of ours needs one.
+  const installed = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: file(''),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  if (installed.status !== 0) {
+    console.error('npm ci failed. It needs npm 10 or later and the npm registry.')
+    process.exit(1)
+  }
+  writeFileSync(stamp, wanted)
+  console.error(`Packages installed in ${Math.round((Date.now() - start) / 1000)} s.`)
+}
+
+function node24() {
+  const pinned = file('node_modules/.bin/node')
+  const works = existsSync(pinned) && spawnSync(pinned, ['--version']).status === 0
+  if (works) return pinned
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath
+  console.error(`Tidemark needs Node 24 or later, and there is no packaged one for ${process.platform} ${process.arch}.
+  Debian/Ubuntu, macOS: install it from your package manager (brew install node), then run this again.
+  This is Node ${process.versions.node}.`)
+  process.exit(1)
+}
+
+installWhatIsMissing()
+const child = spawnSync(node24(), ['--disable-warning=TimeoutNegativeWarning', file(script), ...rest], { stdio: 'inherit' })
+process.exit(child.status ?? 1)

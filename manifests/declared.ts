@@ -1,0 +1,16 @@
+import { functions } from '../functions/index.ts'
+import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
+
+/** Every function's declaration, in the order of the registry. */
+export async function declaredFunctions(): Promise<TidemarkFunction[]> {
+  const declared = await Promise.all(Object.entries(functions).map(async ([name, load]) => ({ name, fn: await load() })))
+  for (const { name, fn } of declared) {
+    if (fn.name !== name) throw new Error(`functions/index.ts calls ${fn.name} ${name}.`)
+  }
+  return declared.map(({ fn }) => fn)
+}
+
+export const methodOf = (operation: Operation): string => (operation.route.split(' ')[0] as string).toLowerCase()
+export const pathOf = (operation: Operation): string => operation.route.split(' ')[1] as string
+export const parametersOf = (operation: Operation): string[] =>
+  [...pathOf(operation).matchAll(/\{(\w+)\}/g)].map(match => match[1] as string)

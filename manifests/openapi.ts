@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import { allCodes, type Code, statusOf, titleOf } from '../shared/errors.ts'
+import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
+import { scopes } from '../shared/security/scopes.ts'
+import { declaredFunctions, methodOf, parametersOf, pathOf } from './declared.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const Problem = z
+  .object({
+    type: z.string().meta({ example: 'urn:tidemark:problem:insufficient_stock' }),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(allCodes as [Code, ...Code[]]).meta({ description: 'Stable: branch on this.' }),
+    detail: z.string().optional(),
+    instance: z.string().optional().meta({ description: 'The request id, as a URN.' }),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'invalid_input: what is wrong with which field.' }),
+    shortages: z
+      .array(z.object({ sku: z.string(), location: z.string(), requested: z.int(), available: z.int() }))
+      .optional()
+      .meta({ description: 'insufficient_stock: every line that is short.' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457.' })
+
+const tags: Record<string, string> = {
+  stock: 'Stock levels: receive, adjust, count, read.',
+  reservations: 'Promises of stock.',
+  orders: 'Orders and their payments.',
+  thresholds: 'When stock counts as low.',
+  alerts: 'Stock that is low.',
+  notifications: 'Who was told.',
+  events: 'What is on its way.',
+  'dead-letters': 'What could not be delivered.',
+}
+
+/** openapi.json: everything the gateway routes, with its schemas, problems and scopes. */
+export async function openapiDocument(): Promise<unknown> {
+  const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {}
+  for (const fn of await declaredFunctions()) {
+    for (const operation of fn.operations) {
+      const path = pathOf(operation)
+      paths[path] ??= {}
+      paths[path][methodOf(operation)] = describe(fn, operation)
+    }
+  }
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Tidemark',
+      version,
+      summary: 'Real-time inventory and low-stock alerting.',
+      description:
+        'Every write takes an `Idempotency-Key`: the same key and body are given the first answer again. Every error is an RFC 9457 problem with a stable `code`. Lists are paged by cursor.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'The gateway.' }],
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+    paths: sorted(paths) as ZodOpenApiPathsObject,
+    components: {
+      securitySchemes: {
+        oauth2: { type: 'oauth2', flows: { clientCredentials: { tokenUrl: '/oauth/token', scopes: { ...scopes } } } },
+      },
+    },
+  })
+}
+
+const sorted = <T>(record: Record<string, T>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+function describe(fn: TidemarkFunction, operation: Operation): ZodOpenApiOperationObject {
+  const parameters = parametersOf(operation)
+  const picked = Object.fromEntries(parameters.map(name => [name, true as const])) as Record<never, never>
+  const inPath = operation.input.pick(picked)
+  const rest = operation.input.omit(picked)
+  const hasBody = !['get', 'delete'].includes(methodOf(operation))
+  const headers = headerParameters(operation)
+  return {
+    operationId: operation.id,
+    summary: operation.summary,
+    ...(operation.description && { description: operation.description }),
+    tags: [pathOf(operation).split('/')[2] as string],
+    security: operation.allow.map(scope => ({ oauth2: [scope] })),
+    requestParams: {
+      ...(parameters.length > 0 && { path: inPath }),
+      ...(!hasBody && Object.keys(rest.shape).length > 0 && { query: rest }),
+      ...(headers && { header: headers }),
+    },
+    ...(hasBody && {
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: rest, ...(operation.example !== undefined && { example: operation.example }) } },
+      },
+    }),
+    responses: { ...answers(operation), ...problems(operation, hasBody) },
+    'x-tidemark-function': fn.name,
+  } as ZodOpenApiOperationObject
+}
+
+function headerParameters(operation: Operation): z.ZodObject | undefined {
+  const shape: z.ZodRawShape = {
+    ...(operation.idempotent && {
+      'Idempotency-Key': z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .meta({ description: 'Makes the write safe to repeat: the same key and body are given the first answer again.' }),
+    }),
+    ...(operation.ifMatch && {
+      'If-Match': z.string().meta({ description: 'The ETag as it was read.', example: '"17"' }),
+    }),
+  }
+  return Object.keys(shape).length > 0 ? z.object(shape) : undefined
+}
+
+function answers(operation: Operation) {
+  const content = { 'application/json': { schema: operation.output } }
+  const all = { [operation.status]: operation.status === 201 ? 'Done: this was made.' : 'Done.', ...operation.also }
+  return Object.fromEntries(Object.entries(all).map(([status, description]) => [status, { description, content }]))
+}
+
+function problems(operation: Operation, hasBody: boolean) {
+  const codes: Code[] = [
+    'unauthenticated',
+    'forbidden',
+    'rate_limited',
+    'internal',
+    'unavailable',
+    'overloaded',
+    'deadline_exceeded',
+    'invalid_input',
+    ...(hasBody ? (['malformed_request', 'body_too_large', 'unsupported_media_type'] as const) : []),
+    ...(operation.idempotent ? (['idempotency_key_reused'] as const) : []),
+    ...operation.problems,
+  ]
+  const byStatus = Map.groupBy(new Set(codes), statusOf)
+  const entries = [...byStatus]
+    .sort(([a], [b]) => a - b)
+    .map(([status, grouped]) => [
+      String(status),
+      {
+        description: grouped.map(code => `\`${code}\`: ${titleOf(code)}`).join(' '),
+        content: {
+          'application/problem+json': {
+            schema: Problem,
+            example: { type: `urn:tidemark:problem:${grouped[0]}`, title: titleOf(grouped[0] as Code), status, code: grouped[0] },
+          },
+        },
+      },
+    ])
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,100 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { serviceUrlsFrom } from '../local/services/service-urls.ts'
+import { removeServicesData, type Services, startServices } from '../local/services/start.ts'
+import { testVariable } from './environment.ts'
+import { type Kind, testFiles } from './files.ts'
+import { dropTemplates, makeTemplates } from './templates.ts'
+
+/**
+ * `node test/run.ts [part of a path…]`: runs the tests, those in memory first. Real services are started once for all of them;
+ * one whose TIDEMARK_…_URL is given is used instead.
+ */
+const parts: readonly { kind: Kind; files: number }[] = [
+  { kind: 'in memory', files: 2 },
+  { kind: 'on real services', files: 2 },
+  { kind: 'whole system', files: 1 },
+  { kind: 'chaos', files: 1 },
+  { kind: 'by name only', files: 1 },
+]
+
+/** A test file that takes longer hangs. */
+const fileTimeout = 300_000
+
+const root = join(import.meta.dirname, '..')
+const wanted = await testFiles(root, process.argv.slice(2))
+if (wanted.size === 0) {
+  console.error('There is no such test file.')
+  process.exit(1)
+}
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // What a second Ctrl-C leaves behind, the next start ends.
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort()
+  })
+}
+
+const sum = { passed: 0, failed: 0, skipped: 0 }
+const took: string[] = []
+const dataDir = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
+const given = serviceUrlsFrom(process.env)
+let services: Services | undefined
+try {
+  for (const part of parts) {
+    const files = wanted.get(part.kind)
+    if (!files || stop.signal.aborted) continue
+    if (part.kind !== 'in memory') services ??= await timed('services and databases', ready)
+    await timed(part.kind, () => runPart(files, part.files))
+  }
+} catch (error) {
+  console.error((error as Error).message)
+  sum.failed++
+} finally {
+  if (services && given.postgres) await dropTemplates(given.postgres)
+  await timed('stopping', async () => services?.stop())
+  await removeServicesData(dataDir)
+}
+console.log(`took: ${took.join(', ')}`)
+console.log(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}`)
+process.exit(stop.signal.aborted ? 130 : sum.failed > 0 ? 1 : 0)
+
+async function ready(): Promise<Services> {
+  const started = await startServices({ dataDir, urls: given, ports: 'free', say: line => console.log(line) })
+  await makeTemplates(started.urls.postgres)
+  for (const [name, variable] of Object.entries(testVariable)) {
+    process.env[variable] = started.urls[name as keyof typeof testVariable]
+  }
+  return started
+}
+
+async function runPart(files: readonly string[], concurrency: number): Promise<void> {
+  const stream = run({
+    files: files.map(file => join(root, file)),
+    concurrency,
+    timeout: fileTimeout,
+    signal: stop.signal,
+    isolation: 'process',
+  })
+  stream.on('test:summary', ({ file, counts }) => {
+    if (file !== undefined) return
+    sum.passed += counts.passed
+    sum.failed += counts.tests - counts.passed - counts.skipped - counts.todo
+    sum.skipped += counts.skipped + counts.todo
+  })
+  for await (const text of stream.compose(new spec())) process.stdout.write(String(text))
+}
+
+async function timed<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const began = performance.now()
+  try {
+    return await work()
+  } finally {
+    took.push(`${name} ${((performance.now() - began) / 1_000).toFixed(1)} s`)
+  }
+}
