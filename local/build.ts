@@ -33,6 +33,11 @@ export async function buildFunctions(outdir: URL): Promise<void> {
   })
   await mkdir(outdir, { recursive: true })
   await cp(new URL('shared/data/migrations/', root), new URL('migrations/', outdir), { recursive: true })
+  // The gateway serves the API reference from these two files of the package.
+  for (const file of ['package.json', 'swagger-ui.css', 'swagger-ui-bundle.js']) {
+    const path = `node_modules/swagger-ui-dist/${file}`
+    await cp(new URL(path, root), new URL(path, outdir))
+  }
   const { name, version } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as { name: string; version: string }
   await writeFile(new URL('package.json', outdir), `${JSON.stringify({ name, version, type: 'module' })}\n`)
 }

@@ -39,6 +39,7 @@ const tokenSeconds = 600
  * @param key a private RSA key as JWK: kept by the caller, so that tokens outlive a restart
  */
 export async function startIssuer(options: {
+  host?: string
   port: number
   key: JWK
   client: (id: string) => Client | undefined
@@ -70,7 +71,7 @@ export async function startIssuer(options: {
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port, '127.0.0.1', resolve)
+    server.listen(options.port, options.host ?? '127.0.0.1', resolve)
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 

@@ -22,6 +22,7 @@ try {
     dataDir: values.data,
     ports: values['free-ports'] ? 'free' : 'preferred',
     urls: serviceUrlsFrom(process.env),
+    ...(process.env.TIDEMARK_HOST && { host: process.env.TIDEMARK_HOST }),
     env: process.env,
     say: line => console.log(line),
   })

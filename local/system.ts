@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Cron } from 'croner'
 import { Kafka, logLevel } from 'kafkajs'
 import { parse } from 'yaml'
@@ -24,6 +25,8 @@ export interface SystemOptions {
   /** `preferred`: the gateway at 8080, the issuer at 7490, the activator at 7480; a free one where that is taken. */
   readonly ports: 'preferred' | 'free'
   readonly gatewayPort?: number
+  /** Where the gateway and the issuer listen. This machine alone by default. */
+  readonly host?: string
   readonly urls?: Partial<ServiceUrls>
   /** Milliseconds without a request after which a function that scales to zero is stopped. */
   readonly idle?: number
@@ -59,8 +62,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     closeIdleConnections()
   }
   try {
-    const dist = new URL('../dist/', import.meta.url)
-    const book = await openProcessBook(join(makeFolder(dataDir, 'functions')), say)
+    // A bundle of its own: two systems on one checkout must not rebuild each other's under their feet.
+    const dist = pathToFileURL(join(dataDir, 'dist', '/'))
+    const book = await openProcessBook(makeFolder(dataDir, 'functions'), say)
     closing.push(async () => book.close())
     const [services] = await Promise.all([
       startServices({ dataDir: makeFolder(dataDir, 'services'), ...(options.urls && { urls: options.urls }), ports, say }),
@@ -71,6 +75,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 
     const secrets = localSecrets(dataDir)
     const issuer = await startIssuer({
+      host: options.host ?? '127.0.0.1',
       port: await portFor(7490, ports),
       key: secrets.issuerKey,
       client: id =>
@@ -108,6 +113,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
             }),
             logFile: join(logDir, `${fn.name}.log`),
             port: fn.visibility === 'public' ? gatewayPort : undefined,
+            host: fn.visibility === 'public' ? options.host : undefined,
             started: started => {
               pid = started
               book.add(fn.name, started, 'SIGTERM')

@@ -1,15 +1,18 @@
 // `node local/with-node.mjs FILE [ARGUMENTS]`: runs FILE with the Node that this project pins, after installing what is missing.
 // Plain JavaScript for any Node from 18 on: it is the first thing that runs in a fresh clone.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 
 const root = new URL('../', import.meta.url)
 const file = name => new URL(name, root).pathname
 const [script, ...rest] = process.argv.slice(2)
 
 function installWhatIsMissing() {
-  const wanted = createHash('sha256').update(readFileSync(file('package-lock.json'))).digest('hex')
+  const wanted = createHash('sha256')
+    .update(readFileSync(file('package-lock.json')))
+    .digest('hex')
   const stamp = file('node_modules/.tidemark-installed')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   console.error('Installing packages (npm ci, about 40 s the first time) …')
@@ -39,5 +42,8 @@ function node24() {
 }
 
 installWhatIsMissing()
-const child = spawnSync(node24(), ['--disable-warning=TimeoutNegativeWarning', file(script), ...rest], { stdio: 'inherit' })
-process.exit(child.status ?? 1)
+const child = spawn(node24(), ['--disable-warning=TimeoutNegativeWarning', file(script), ...rest], { stdio: 'inherit' })
+// Ctrl-C reaches the child by itself, and it may take a moment to stop what it started: this process waits for it.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => child.kill('SIGTERM'))
+child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))

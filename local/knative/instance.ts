@@ -26,6 +26,7 @@ export async function startInstance(options: {
   env: Record<string, string>
   logFile: string
   port?: number | undefined
+  host?: string | undefined
   started: (pid: number) => void
 }): Promise<Instance> {
   const [port, metricsPort] = [options.port ?? (await freePort()), await freePort()]
@@ -35,7 +36,7 @@ export async function startInstance(options: {
     // A group of its own: Ctrl-C in the terminal must not end it before it has drained.
     detached: true,
     stdio: ['ignore', log, log],
-    env: { ...options.env, HOST: '127.0.0.1', PORT: String(port), METRICS_PORT: String(metricsPort) },
+    env: { ...options.env, HOST: options.host ?? '127.0.0.1', PORT: String(port), METRICS_PORT: String(metricsPort) },
   })
   closeSync(log)
   const ended = new Promise<void>(resolve => {

@@ -1,6 +1,7 @@
 import { mkdir, realpath, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { cacheFolder, seconds } from './cache.ts'
+import { bringInContainers, hasContainerEngine } from './containers.ts'
 import { chooseJava } from './java.ts'
 import { kafkaService } from './kafka.ts'
 import { keepRunning, type Running } from './keep-running.ts'
@@ -45,11 +46,13 @@ export async function startServices(options: StartOptions): Promise<Services> {
   const { say, ports = 'preferred', restart = true } = options
   const began = performance.now()
   const cache = cacheFolder()
-  const given = options.urls ?? {}
-  const names = servicesToStart(options.only, given)
   const { machine, tools } = await inspectMachine(cache)
-  const missing = whatIsMissing(names, machine)
-  if (missing.length > 0) throw new Error(explain(missing))
+  const missing = whatIsMissing(servicesToStart(options.only, options.urls ?? {}), machine)
+  if (missing.length > 0 && !(await hasContainerEngine())) throw new Error(explain(missing))
+  const lacking = [...new Set(missing.flatMap(({ neededFor }) => neededFor))]
+  const given = { ...options.urls, ...(lacking.length > 0 && (await bringInContainers(lacking, say))) }
+  const names = servicesToStart(options.only, given)
+  for (const [name, url] of Object.entries(given)) say(`${name}: using the one at ${withoutPassword(url)}`)
 
   await mkdir(join(resolve(options.dataDir), 'log'), { recursive: true })
   const dataDir = await realpath(options.dataDir)
@@ -116,6 +119,8 @@ export async function removeServicesData(dataDir: string): Promise<void> {
   await rm(clusterFolder(folder, process.getuid?.() === 0), { recursive: true, force: true })
   await rm(folder, { recursive: true, force: true })
 }
+
+const withoutPassword = (url: string): string => url.replace(/:[^:@/]*@/, ':•••@')
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined

@@ -1,0 +1,47 @@
+import { line, progress, type Result } from './measure.ts'
+
+/** `node bench/main.ts NAME [--json]`: measures, prints each figure beside its reference of the same run, and exits 1 when a target is missed. */
+const benches: Record<string, { about: string; load: () => Promise<() => Promise<readonly Result[]>> }> = {
+  stock: {
+    about: 'reservations and receipts over HTTP against pgbench, an empty handler and one transaction a request (about 5 min)',
+    load: async () => (await import('./stock/stock.ts')).stock,
+  },
+  'cold-start': {
+    about: 'process start to first answer of every function that scales to zero against a bare node:http process (about 3 min)',
+    load: async () => (await import('./cold-start/cold-start.ts')).coldStart,
+  },
+  relay: {
+    about: 'outbox to Kafka against a kafkajs producer alone, and the time from an answer to its event (about 1 min)',
+    load: async () => (await import('./relay/relay.ts')).relayBench,
+  },
+  gateway: {
+    about: 'requests through the gateway against a bare node:http proxy on the same core (about 1 min)',
+    load: async () => (await import('./gateway/gateway.ts')).gatewayBench,
+  },
+}
+
+const args = process.argv.slice(2)
+const json = args.includes('--json')
+const [name, ...more] = args.filter(arg => arg !== '--json')
+if (name === undefined) {
+  console.log('npm run bench -- NAME [--json]')
+  for (const [known, { about }] of Object.entries(benches)) console.log(`  ${known.padEnd(12)} ${about}`)
+  process.exit(0)
+}
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+if (!bench || more.length > 0) {
+  console.error(`There is no bench ${[name, ...more].join(' ')}. There are: ${Object.keys(benches).join(', ')}.`)
+  process.exit(2)
+}
+
+try {
+  const began = performance.now()
+  const measure = await bench.load()
+  const results = await measure()
+  progress(`${name}: measured in ${Math.round((performance.now() - began) / 1_000)} s`)
+  console.log(json ? JSON.stringify(results, null, 2) : results.map(line).join('\n'))
+  process.exit(results.every(result => result.ok) ? 0 : 1)
+} catch (error) {
+  console.error(error)
+  process.exit(1)
+}

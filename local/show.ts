@@ -1,0 +1,89 @@
+import { exchange } from '../shared/function/exchange.ts'
+import type { Client } from './issuer.ts'
+import type { System } from './system.ts'
+
+interface Alert {
+  id: string
+  sku: string
+  location: string
+  state: string
+  severity: string
+  threshold: number
+  available: number
+  raisedAt: string
+}
+
+interface Level {
+  sku: string
+  location: string
+  onHand: number
+  reserved: number
+  available: number
+}
+
+interface Mail {
+  subject: string
+  body: string
+  source: string
+  destinations: { ToAddresses: string[] }
+}
+
+/** Shows stock, the newest low-stock alert and the mail that it caused, as a user would ask for them. */
+export async function show(system: System, client: Client): Promise<void> {
+  const token = await tokenFor(system.tokenUrl, client)
+  const get = async <T>(path: string): Promise<T> => {
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await exchange({ url: system.gatewayUrl + path, method: 'GET', headers, timeout: 15_000 })
+    if (answer.status !== 200) throw new Error(`GET ${path} answered ${answer.status}: ${answer.body}`)
+    return JSON.parse(answer.body.toString()) as T
+  }
+
+  const { items: levels } = await get<{ items: Level[] }>('/v1/stock?limit=5')
+  console.log('\nStock   GET /v1/stock?limit=5')
+  console.log(
+    `  ${'SKU'.padEnd(10)} ${'location'.padEnd(9)} ${'on hand'.padStart(8)} ${'reserved'.padStart(9)} ${'available'.padStart(10)}`,
+  )
+  for (const { sku, location, onHand, reserved, available } of levels) {
+    console.log(
+      `  ${sku.padEnd(10)} ${location.padEnd(9)} ${String(onHand).padStart(8)} ${String(reserved).padStart(9)} ${String(available).padStart(10)}`,
+    )
+  }
+
+  const [alert] = (await get<{ items: Alert[] }>('/v1/alerts?limit=1')).items
+  if (alert) {
+    console.log('\nAlert   GET /v1/alerts?limit=1')
+    console.log(
+      `  ${alert.sku} at ${alert.location}: ${alert.available} available, threshold ${alert.threshold} (${alert.severity}, now ${alert.state}, raised ${alert.raisedAt})`,
+    )
+    const mail = await mailAbout(system.services.ses, alert.id)
+    if (mail) {
+      console.log(`\nMail    from ${mail.source} to ${mail.destinations.ToAddresses.join(', ')}`)
+      console.log(`  Subject: ${mail.subject}\n\n${mail.body.replace(/^/gm, '  ')}`)
+    }
+  }
+  console.log(`
+  API        ${system.gatewayUrl}/v1
+  reference  ${system.gatewayUrl}/docs
+  tokens     curl -u ${client.id}:${client.secret} -d grant_type=client_credentials ${system.tokenUrl}
+  mails      ${system.services.ses}/moto-api/data.json (all that was sent, under ses.Message)`)
+}
+
+async function tokenFor(tokenUrl: string, { id, secret }: Client): Promise<string> {
+  const answer = await exchange({
+    url: tokenUrl,
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: 'grant_type=client_credentials',
+    timeout: 5_000,
+  })
+  return (JSON.parse(answer.body.toString()) as { access_token: string }).access_token
+}
+
+async function mailAbout(sesUrl: string, alertId: string): Promise<Mail | undefined> {
+  const answer = await exchange({ url: `${sesUrl}/moto-api/data.json`, method: 'GET', timeout: 10_000 })
+  const { ses } = JSON.parse(answer.body.toString()) as { ses?: { Message?: Mail[] } }
+  return ses?.Message?.findLast(mail => mail.body.includes(alertId))
+}
