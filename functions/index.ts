@@ -20,5 +20,6 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,
   'outbox-relay': async () => (await import('./plumbing/outbox-relay.ts')).outboxRelay,
   'dead-letters': async () => (await import('./plumbing/dead-letters.ts')).deadLetters,
+  'records-forget': async () => (await import('./plumbing/forget.ts')).forget,
   'events-backlog': async () => (await import('./plumbing/backlog.ts')).eventsBacklog,
 }

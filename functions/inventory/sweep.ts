@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { setting } from '../../shared/config.ts'
 import { schedule } from '../../shared/function/declare.ts'
 
 /** Reservations closed and old rows deleted by one round; a longer list waits for the next minute. */
@@ -7,12 +6,11 @@ const roundLimit = 500
 
 export const sweepInventory = schedule({
   name: 'inventory-sweep',
-  summary: 'Close expired reservations, and forget what nobody will repeat',
+  summary: 'Close reservations whose time is over',
   cron: '* * * * *',
   uses: ['db:inventory', 'call:inventory'],
-  config: z.object({ FORGET_AFTER_HOURS: setting.count(72) }),
   scale: { max: 1 },
-  async handle({ db, call, config }) {
+  async handle({ db, call }) {
     const expired = await db.inventory.sql<{ id: string }[]>`
       select id from reservation where state = 'open' and expires_at <= now() order by expires_at limit ${roundLimit}`
     // The ledger decides again: one that was committed meanwhile stays as it is.
@@ -25,7 +23,5 @@ export const sweepInventory = schedule({
         output: z.object({ state: z.string() }),
       })
     }
-    await db.inventory
-      .sql`delete from idempotency where created_at < now() - make_interval(hours => ${config.FORGET_AFTER_HOURS})`
   },
 })

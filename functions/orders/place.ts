@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { idempotently, remembered } from '../../shared/data/idempotency.ts'
+import { AnsweredMeanwhile, idempotently, remembered } from '../../shared/data/idempotency.ts'
 import { Transient } from '../../shared/errors.ts'
 import { DefaultedLocation, lines, Money, Quantity, Reference, Sku } from '../../shared/fields.ts'
 import { type Call, http, Reply } from '../../shared/function/declare.ts'
@@ -51,7 +51,7 @@ export const placeOrder = http({
       error => withoutStockService(order, error),
     )
     return idempotently(db.orders, caller, async tx => {
-      await insertOrder(tx, newId, change)
+      if (!(await insertOrder(tx, newId, change))) throw new AnsweredMeanwhile()
       return Reply.of(change.next.state === 'placed' ? 201 : 202, orderBody(change.next), { location: `/v1/orders/${order.id}` })
     })
   },

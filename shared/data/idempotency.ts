@@ -22,7 +22,8 @@ export async function remember(tx: Tx, call: Call, reply: Reply<unknown>): Promi
   return rows.length > 0
 }
 
-class AnsweredMeanwhile extends Error {}
+/** Thrown by `work` when it finds its effect there already: another transaction has answered the key meanwhile. */
+export class AnsweredMeanwhile extends Error {}
 
 /** Runs `work` in a transaction once a key: a repetition, even one at the same time, is given the first answer. */
 export async function idempotently<T>(database: Database, call: Call, work: (tx: Tx) => Promise<Reply<T>>): Promise<Reply<T>> {
@@ -35,8 +36,9 @@ export async function idempotently<T>(database: Database, call: Call, work: (tx:
       return reply
     })
   } catch (error) {
-    const answer = error instanceof AnsweredMeanwhile ? await remembered<T>(database.sql, call) : undefined
+    if (!(error instanceof AnsweredMeanwhile)) throw error
+    const answer = await remembered<T>(database.sql, call)
     if (answer) return answer
-    throw error
+    throw new Rejected('idempotency_key_reused', 'This key was used so long ago that its answer is forgotten.')
   }
 }

@@ -107,55 +107,46 @@ export const eventSchemas = {
   'tidemark.alert.raised.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema:
-      '{"type":"record","namespace":"tidemark.alert.raised","name":"v1","doc":"The stock of a SKU at a location has fallen to its threshold.","topic":"alerts","key":"alertId","fields":[{"name":"alertId","type":"string"},{"name":"sku","type":"string"},{"name":"location","type":"string"},{"name":"severity","type":{"type":"enum","name":"Severity","symbols":["low","out_of_stock"]}},{"name":"available","type":"long"},{"name":"threshold","type":"long","doc":"Units; the alert is raised at or below it."},{"name":"stockVersion","type":"long","doc":"The stock row’s version that raised it."},{"name":"raisedAt","type":{"type":"long","logicalType":"timestamp-millis"}}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.raised\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location has fallen to its threshold.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\",\"doc\":\"Units; the alert is raised at or below it.\"},{\"name\":\"stockVersion\",\"type\":\"long\",\"doc\":\"The stock row’s version that raised it.\"},{\"name\":\"raisedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.alert.resolved.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema:
-      '{"type":"record","namespace":"tidemark.alert.resolved","name":"v1","doc":"The stock has recovered above the threshold’s hysteresis.","topic":"alerts","key":"alertId","fields":[{"name":"alertId","type":"string"},{"name":"sku","type":"string"},{"name":"location","type":"string"},{"name":"available","type":"long"},{"name":"stockVersion","type":"long"},{"name":"resolvedAt","type":{"type":"long","logicalType":"timestamp-millis"}}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.order.cancelled.v1': {
     topic: 'orders',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.order.cancelled","name":"v1","doc":"An order is over without effect: its stock goes back and its payment is returned.","topic":"orders","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"reservationId","type":["null","string"],"doc":"Absent when the order never held stock.","default":null},{"name":"reason","type":"string"}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.order.cancelled\",\"name\":\"v1\",\"doc\":\"An order is over without effect: its stock goes back and its payment is returned.\",\"topic\":\"orders\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"reservationId\",\"type\":[\"null\",\"string\"],\"doc\":\"Absent when the order never held stock.\",\"default\":null},{\"name\":\"reason\",\"type\":\"string\"}]}",
   },
   'tidemark.order.confirmed.v1': {
     topic: 'orders',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.order.confirmed","name":"v1","doc":"An order is paid and its stock has left the shelf.","topic":"orders","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"paymentId","type":"string"},{"name":"total","type":"long","doc":"Minor units."},{"name":"currency","type":"string","doc":"ISO 4217."}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.order.confirmed\",\"name\":\"v1\",\"doc\":\"An order is paid and its stock has left the shelf.\",\"topic\":\"orders\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"paymentId\",\"type\":\"string\"},{\"name\":\"total\",\"type\":\"long\",\"doc\":\"Minor units.\"},{\"name\":\"currency\",\"type\":\"string\",\"doc\":\"ISO 4217.\"}]}",
   },
   'tidemark.order.placed.v1': {
     topic: 'orders',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.order.placed","name":"v1","doc":"An order holds its stock and waits for its payment.","topic":"orders","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"client","type":"string","doc":"The client that placed it."},{"name":"reservationId","type":"string"},{"name":"currency","type":"string","doc":"ISO 4217."},{"name":"total","type":"long","doc":"Minor units."},{"name":"paymentToken","type":"string","doc":"The gateway’s token for the means of payment; never a card number."},{"name":"reference","type":["null","string"],"default":null},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"OrderLine","fields":[{"name":"sku","type":"string"},{"name":"location","type":"string"},{"name":"quantity","type":"long"},{"name":"unitPrice","type":"long","doc":"Minor units."}]}}}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.order.placed\",\"name\":\"v1\",\"doc\":\"An order holds its stock and waits for its payment.\",\"topic\":\"orders\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"client\",\"type\":\"string\",\"doc\":\"The client that placed it.\"},{\"name\":\"reservationId\",\"type\":\"string\"},{\"name\":\"currency\",\"type\":\"string\",\"doc\":\"ISO 4217.\"},{\"name\":\"total\",\"type\":\"long\",\"doc\":\"Minor units.\"},{\"name\":\"paymentToken\",\"type\":\"string\",\"doc\":\"The gateway’s token for the means of payment; never a card number.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"lines\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"OrderLine\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"quantity\",\"type\":\"long\"},{\"name\":\"unitPrice\",\"type\":\"long\",\"doc\":\"Minor units.\"}]}}}]}",
   },
   'tidemark.payment.failed.v1': {
     topic: 'payments',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.payment.failed","name":"v1","doc":"The payment was declined; another try needs another means of payment.","topic":"payments","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"paymentId","type":"string"},{"name":"declineCode","type":"string"}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.payment.failed\",\"name\":\"v1\",\"doc\":\"The payment was declined; another try needs another means of payment.\",\"topic\":\"payments\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"paymentId\",\"type\":\"string\"},{\"name\":\"declineCode\",\"type\":\"string\"}]}",
   },
   'tidemark.payment.refunded.v1': {
     topic: 'payments',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.payment.refunded","name":"v1","doc":"The order’s total was given back.","topic":"payments","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"paymentId","type":"string"},{"name":"amount","type":"long","doc":"Minor units."},{"name":"currency","type":"string","doc":"ISO 4217."}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.payment.refunded\",\"name\":\"v1\",\"doc\":\"The order’s total was given back.\",\"topic\":\"payments\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"paymentId\",\"type\":\"string\"},{\"name\":\"amount\",\"type\":\"long\",\"doc\":\"Minor units.\"},{\"name\":\"currency\",\"type\":\"string\",\"doc\":\"ISO 4217.\"}]}",
   },
   'tidemark.payment.succeeded.v1': {
     topic: 'payments',
     key: 'orderId',
-    schema:
-      '{"type":"record","namespace":"tidemark.payment.succeeded","name":"v1","doc":"The order’s total was taken.","topic":"payments","key":"orderId","fields":[{"name":"orderId","type":"string"},{"name":"paymentId","type":"string"},{"name":"amount","type":"long","doc":"Minor units."},{"name":"currency","type":"string","doc":"ISO 4217."}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.payment.succeeded\",\"name\":\"v1\",\"doc\":\"The order’s total was taken.\",\"topic\":\"payments\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"paymentId\",\"type\":\"string\"},{\"name\":\"amount\",\"type\":\"long\",\"doc\":\"Minor units.\"},{\"name\":\"currency\",\"type\":\"string\",\"doc\":\"ISO 4217.\"}]}",
   },
   'tidemark.stock.changed.v1': {
     topic: 'stock',
     key: 'sku',
-    schema:
-      '{"type":"record","namespace":"tidemark.stock.changed","name":"v1","doc":"The stock of a SKU at a location after a change. A higher version is newer; what is not newer can be dropped.","topic":"stock","key":"sku","fields":[{"name":"sku","type":"string"},{"name":"location","type":"string"},{"name":"onHand","type":"long","doc":"Units on the shelf."},{"name":"reserved","type":"long","doc":"Units promised to open reservations."},{"name":"available","type":"long","doc":"onHand − reserved − safety stock."},{"name":"version","type":"long","doc":"Counts the changes of this row."},{"name":"kind","type":"string","doc":"The kind of the last movement."},{"name":"reference","type":["null","string"],"doc":"What the caller named as the reason: an order, a delivery.","default":null}]}',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.stock.changed\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location after a change. A higher version is newer; what is not newer can be dropped.\",\"topic\":\"stock\",\"key\":\"sku\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"onHand\",\"type\":\"long\",\"doc\":\"Units on the shelf.\"},{\"name\":\"reserved\",\"type\":\"long\",\"doc\":\"Units promised to open reservations.\"},{\"name\":\"available\",\"type\":\"long\",\"doc\":\"onHand − reserved − safety stock.\"},{\"name\":\"version\",\"type\":\"long\",\"doc\":\"Counts the changes of this row.\"},{\"name\":\"kind\",\"type\":\"string\",\"doc\":\"The kind of the last movement.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"doc\":\"What the caller named as the reason: an order, a delivery.\",\"default\":null}]}",
   },
 } as const satisfies Record<keyof EventData, { topic: string; key: string; schema: string }>
