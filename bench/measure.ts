@@ -60,7 +60,7 @@ export function compared<Side extends string>(
   name: string,
   unit: string,
   rounds: Rounds<Side>,
-  side: Side,
+  side: NoInfer<Side>,
   reference: NoInfer<Side>,
   bound: Bound,
 ): Result {

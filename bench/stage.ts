@@ -95,7 +95,7 @@ export async function openStage(services: ServiceName[], say: Progress = progres
       async start(name, { extra, before = [] } = {}) {
         const load = functions[name]
         if (!load) throw new Error(`There is no function ${name}.`)
-        const command = [...before, process.execPath, entry, name] as [string, ...string[]]
+        const command = [...before, process.execPath, entry, name] as unknown as [string, ...string[]]
         return startProgram(name, command, environment(await load(), extra))
       },
       close,

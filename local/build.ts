@@ -1,5 +1,8 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { build } from 'esbuild'
+import { cachedEntry, fillCompileCache } from './compile-cache.ts'
+import { nodeModulesByRequire } from './node-modules-by-require.ts'
+import { unusedPackages } from './unused-packages.ts'
 
 /**
  * Bundles every function into `dist/`: one small entry, and a chunk for what each function needs.
@@ -9,7 +12,12 @@ export async function buildFunctions(outdir: URL): Promise<void> {
   const root = new URL('../', import.meta.url)
   await rm(outdir, { recursive: true, force: true })
   await build({
-    entryPoints: { main: new URL('main.ts', root).pathname },
+    entryPoints: {
+      function: new URL('main.ts', root).pathname,
+      // Entries of their own, so that the compile cache can be filled by them.
+      functions: new URL('functions/index.ts', root).pathname,
+      start: new URL('shared/function/start.ts', root).pathname,
+    },
     outdir: outdir.pathname,
     bundle: true,
     splitting: true,
@@ -18,8 +26,10 @@ export async function buildFunctions(outdir: URL): Promise<void> {
     target: 'node24',
     // ESM builds where a package has one: what is not used of them stays out.
     mainFields: ['module', 'main'],
-    minify: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
     keepNames: true,
+    plugins: [nodeModulesByRequire, unusedPackages],
     sourcemap: 'linked',
     legalComments: 'none',
     logLevel: 'warning',
@@ -32,6 +42,7 @@ export async function buildFunctions(outdir: URL): Promise<void> {
     external: ['swagger-ui-dist'],
   })
   await mkdir(outdir, { recursive: true })
+  await writeFile(new URL('main.mjs', outdir), cachedEntry)
   await cp(new URL('shared/data/migrations/', root), new URL('migrations/', outdir), { recursive: true })
   // The gateway serves the API reference from these two files of the package.
   for (const file of ['package.json', 'swagger-ui.css', 'swagger-ui-bundle.js']) {
@@ -40,6 +51,7 @@ export async function buildFunctions(outdir: URL): Promise<void> {
   }
   const { name, version } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as { name: string; version: string }
   await writeFile(new URL('package.json', outdir), `${JSON.stringify({ name, version, type: 'module' })}\n`)
+  await fillCompileCache(outdir)
 }
 
 if (import.meta.main) {

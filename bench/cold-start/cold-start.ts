@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { functions } from '../../functions/index.ts'
 import type { TidemarkFunction } from '../../shared/function/declare.ts'
-import { alternate, compared, progress, type Result } from '../measure.ts'
+import { alternate, compared, line, progress, type Result } from '../measure.ts'
 import { openStage, type Stage } from '../stage.ts'
 import { firstAnswer, type Question } from './first-answer.ts'
 
@@ -29,21 +29,24 @@ export async function coldStart(): Promise<readonly Result[]> {
   const stage = await openStage(['postgres', 'kafka', 'registry'])
   try {
     const token = await stage.token()
-    const sides: Record<string, () => Promise<number>> = { bare: () => bare(stage) }
+    const results: Result[] = []
+    const measure = async (name: string, fn: TidemarkFunction, question: Question) => {
+      const sides = { [name]: () => start(stage, fn, question), bare: () => bare(stage) }
+      // Once uncounted: what a process reads is in the page cache then, as it is on a node that has run the image before.
+      for (const side of Object.values(sides)) await side()
+      const rounds = await alternate(starts, sides, () => {})
+      results.push(compared(`cold start ${name}`, 'ms', rounds, name, 'bare', { atMost }))
+      progress(`  ${line(results.at(-1) as Result)}`)
+    }
     for (const load of Object.values(functions)) {
       const fn = await load()
       if (fn.scale.min > 0) continue
-      sides[fn.name] = () => start(stage, fn, readiness)
+      await measure(fn.name, fn, readiness)
       const first = firstRequests[fn.name]
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-      if (first) sides[`${fn.name} first request`] = () => start(stage, fn, { ...first, headers })
+      if (first) await measure(`${fn.name}, first request`, fn, { ...first, headers })
     }
-    // What a process reads is in the page cache, as it is on a node that has run the image before.
-    for (const side of Object.values(sides)) await side()
-    const rounds = await alternate(starts, sides, progress)
-    return Object.keys(sides)
-      .filter(side => side !== 'bare')
-      .map(side => compared(`cold start ${side}`, 'ms', rounds, side, 'bare', { atMost }))
+    return results
   } finally {
     await stage.close()
   }

@@ -24,7 +24,7 @@ export class Connection {
         return
       }
       this.#pending = undefined
-      answered(this, Number(received.latin1Slice(9, 12)))
+      answered(this, Number(received.toString('latin1', 9, 12)))
     })
   }
 
@@ -60,7 +60,7 @@ export class Connection {
 function endOf(received: Buffer): number {
   const head = received.indexOf(endOfHead)
   if (head < 0) return Number.POSITIVE_INFINITY
-  const text = received.latin1Slice(0, head)
+  const text = received.toString('latin1', 0, head)
   const length = /\r\ncontent-length: *(\d+)/i.exec(text)
   if (!length) throw new Error(`An answer without a content-length:\n${text}`)
   return head + 4 + Number(length[1])

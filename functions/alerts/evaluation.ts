@@ -1,3 +1,4 @@
+import { byPlace, type Place } from '../../shared/data/locking-order.ts'
 import type { Queryable, Tx } from '../../shared/data/postgres.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
 import { type Alert, judge, newAlert, raisedEvent, resolvedEvent, type Seen, type Threshold } from './alert.ts'
@@ -31,19 +32,19 @@ export async function evaluate(tx: Tx, observations: readonly Observation[], new
   return { ...outcome, stale: observations.length - fresh.length }
 }
 
-/** Judges again the stock that was seen last, because its threshold has changed. */
-export async function evaluateAgain(
-  tx: Tx,
-  places: readonly { sku: string; location: string }[],
-  newId: () => string,
-  now: Date,
-) {
-  const judged = await readJudged(
-    tx,
-    places.map(place => place.sku),
-    places.map(place => place.location),
-  )
-  return applyVerdicts(tx, judged, () => undefined, newId, now)
+/**
+ * Judges again the stock that was seen last, because its threshold has changed. No event is judged beside it: the rows are locked.
+ * A place that was never seen is noted with version 0, or its first event could be judged beside it, each without the other's half.
+ */
+export async function evaluateAgain(tx: Tx, places: readonly Place[], newId: () => string, now: Date) {
+  const skus = places.map(place => place.sku)
+  const locations = places.map(place => place.location)
+  await tx`
+    insert into stock_seen as seen (sku, location, available, version)
+    select sku, location, 0, 0 from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
+    order by sku collate "C", location collate "C"
+    on conflict (sku, location) do update set version = seen.version`
+  return applyVerdicts(tx, await readJudged(tx, skus, locations), () => undefined, newId, now)
 }
 
 /** In locking order, each place once. */
@@ -54,7 +55,7 @@ function newestOf(observations: readonly Observation[]): Observation[] {
     const other = newest.get(key)
     if (!other || other.version < observation.version) newest.set(key, observation)
   }
-  return [...newest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, observation]) => observation)
+  return [...newest.values()].sort(byPlace)
 }
 
 /** @returns what was news, with what it has to be judged by */
@@ -78,10 +79,10 @@ async function noteSeen(tx: Tx, newest: readonly Observation[]): Promise<Judged[
 const readJudged = (sql: Queryable, skus: readonly string[], locations: readonly string[]): PromiseLike<Judged[]> => sql<
   Judged[]
 >`
-  select sku, location, seen.available, seen.version, threshold.level, threshold.resolve_above as "resolveAbove", alert.id as "openAlert"
+  select place.sku, place.location, seen.available, seen.version, threshold.level, threshold.resolve_above as "resolveAbove", alert.id as "openAlert"
   from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
-  join stock_seen seen using (sku, location)
-  left join threshold using (sku, location)
+  join stock_seen seen on (seen.sku, seen.location) = (place.sku, place.location) and seen.version > 0
+  left join threshold on (threshold.sku, threshold.location) = (place.sku, place.location)
   left join lateral (
     select id from alert where alert.sku = place.sku and alert.location = place.location and state = 'open'
   ) alert on true`

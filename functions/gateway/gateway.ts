@@ -16,6 +16,8 @@ import { type RouteTarget, routeTable } from './route-table.ts'
 /** Longer than the longest deadline of an operation, which the function itself keeps. */
 const deadline = 65_000
 
+const tokenDeadline = 5_000
+
 const reference = JSON.stringify(openapi)
 
 /** The one public door: knows the operations from `openapi.json`, the callers from their tokens, and how much each may ask. */
@@ -28,6 +30,8 @@ export const gateway = service({
     FUNCTION_URL: z.string().includes('{name}').default('http://{name}.tidemark.svc.cluster.local'),
     RATE_LIMIT_REQUESTS: setting.count(1_000),
     RATE_LIMIT_SECONDS: setting.count(1),
+    /** Where tokens are issued: `POST /oauth/token` goes there. */
+    TOKEN_URL: setting.url(),
     /** Origins whose pages may call, with commas between them. None by default. */
     CORS_ORIGINS: z.string().default(''),
   }),
@@ -61,6 +65,13 @@ export const gateway = service({
       const path = (request.url ?? '/').split('?', 1)[0] as string
       if (path === '/openapi.json') return sendText(response, 200, reference, 'application/json')
       if (path === '/docs' || path.startsWith('/docs/')) return serveDocs(path, response)
+      if (path === '/oauth/token') {
+        const work = { name: 'oauth-token', kind: 'server', deadline: tokenDeadline } as const
+        return instrumented(platform, work, request, response, async (_notes, context) => {
+          await limit.take(`address:${request.socket.remoteAddress}`, response)
+          await forward(new URL('/', config.TOKEN_URL), request, response, context)
+        })
+      }
       const match = route(request.method ?? 'GET', path)
       const name = match.kind === 'found' ? match.target.operation : 'unknown'
       await instrumented(platform, { name, kind: 'server', deadline }, request, response, async (notes, context) => {

@@ -140,8 +140,8 @@ function refuseShortages(lines: readonly { sku: string; location: string; quanti
   })
 }
 
-/** Units that can leave the shelf without breaking a promise. */
-const unpromised = (row: StockRow): number => row.onHand + row.backorderLimit - row.reserved
+/** Units that can leave the shelf without breaking a promise; never more than are on it, whatever may be sold before it arrives. */
+const unpromised = (row: StockRow): number => Math.min(row.onHand, row.onHand + row.backorderLimit - row.reserved)
 
 const rowOf = (state: StockState, place: { sku: string; location: string }): StockRow =>
   state.row(place.sku, place.location) ?? emptyRow(place.sku, place.location)

@@ -42,5 +42,9 @@ export const inventory = service({
       }),
     }
   },
+  run: ({ ledger }, signal) => Promise.race([ledger.hung, aborted(signal)]),
   operations: [receive, adjust, reconcile, list, set, readOne, reserve, commit, release, giveBack, expire, readReservation],
 })
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))

@@ -9,6 +9,8 @@ import { inOneTransaction } from './transaction.ts'
 
 /** The writing side of stock: commands go in, and come back when they are on disk. */
 export interface StockLedger {
+  /** Rejects when a transaction neither commits nor fails: its connection is dead, and only a new process gets rid of it. */
+  readonly hung: Promise<never>
   execute<T>(command: StockCommand, call: Call, status: number, answer: (decision: Decision) => T): Promise<Reply<T>>
 }
 
@@ -26,14 +28,24 @@ export interface LedgerOptions {
   observe?: (commands: number) => void
 }
 
+/** Milliseconds: longer than all deadlines that the database itself keeps, so it is the network that hangs. */
+const hungAfter = 20_000
+
 export function stockLedger(options: LedgerOptions): StockLedger {
-  const commits = new GroupCommit<Submitted, Answered>(batch => commit(batch, options), {
+  const { promise: hung, reject: declareHung } = Promise.withResolvers<never>()
+  hung.catch(() => {})
+  const watched = async (batch: readonly Submitted[]) => {
+    const timer = setTimeout(() => declareHung(new Error('A stock transaction hangs.')), hungAfter)
+    return commit(batch, options).finally(() => clearTimeout(timer))
+  }
+  const commits = new GroupCommit<Submitted, Answered>(watched, {
     writers: options.writers ?? 2,
     maxBatch: options.maxBatch ?? 256,
     maxWaiting: options.maxWaiting ?? 2_000,
     weight: ({ command }) => ('lines' in command ? command.lines.length : 1),
   })
   return {
+    hung,
     async execute(command, call, status, answer) {
       const answered = await commits.submit({
         command,

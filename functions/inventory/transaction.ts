@@ -1,17 +1,9 @@
+import { byPlace, type Place } from '../../shared/data/locking-order.ts'
 import type { Database, Sql } from '../../shared/data/postgres.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
 import type { Loaded, Remembered, Submitted, Writes } from './batch.ts'
 import type { StockCommand } from './decide.ts'
 import { available, type Reservation, type StockLine, type StockRow } from './stock.ts'
-
-interface Place {
-  sku: string
-  location: string
-}
-
-/** Rows are locked in byte order by everybody, so that two batches never wait for each other in a circle. */
-const byPlace = (a: Place, b: Place): number => (a.sku === b.sku ? compare(a.location, b.location) : compare(a.sku, b.sku))
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /**
  * Begins a transaction, locks what the batch touches, lets `decide` decide on it, writes, and commits.
@@ -25,27 +17,34 @@ export async function inOneTransaction<R>(
   newId: () => string,
   now: Date,
 ): Promise<R> {
-  const connection = await database.sql.reserve()
+  const session = await database.session()
   try {
-    const begun = connection`begin`.execute()
-    const loaded = await load(connection, batch)
-    await begun
-    const { writes, result } = decide(loaded)
-    await together([...write(connection, writes, newId, now), connection`commit`])
-    return result
-  } catch (error) {
-    await connection`rollback`.catch(() => {})
-    throw error
+    return await Promise.race([session.lost, work(session.sql)])
   } finally {
-    connection.release()
+    session.release()
+  }
+
+  async function work(connection: Sql): Promise<R> {
+    try {
+      const [, loaded] = await together([connection`begin`.execute(), load(connection, batch)])
+      const { writes, result } = decide(loaded)
+      await together([...write(connection, writes, newId, now), connection`commit`])
+      return result
+    } catch (error) {
+      await connection`rollback`.catch(() => {})
+      throw error
+    }
   }
 }
 
 /** Sends statements in one go. All are waited for, so that the connection is not given back in the middle of an answer. */
-async function together(statements: PromiseLike<unknown>[]): Promise<void> {
+async function together<const S extends readonly PromiseLike<unknown>[]>(statements: S) {
   const failed = (await Promise.allSettled(statements)).find(result => result.status === 'rejected')
   if (failed) throw failed.reason
+  return Promise.all(statements)
 }
+
+const nothing = Promise.resolve([])
 
 async function load(connection: Sql, batch: readonly Submitted[]): Promise<Loaded> {
   const closing = batch.map(({ command }) => command).filter(isClosing)
@@ -60,10 +59,10 @@ async function load(connection: Sql, batch: readonly Submitted[]): Promise<Loade
   const wanted = places([...batch.flatMap(({ command }) => placesOf(command)), ...reservations.flatMap(({ lines }) => lines)])
   const keys = batch.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
   // In this order: a repetition on another instance waits for the row's lock, and then sees the answer of the first.
-  const [, rows, remembered] = await Promise.all([
-    created.length > 0 && createRows(connection, created),
-    wanted.length > 0 ? lockRows(connection, wanted) : [],
-    keys.length > 0 ? readRemembered(connection, keys) : [],
+  const [, rows, remembered] = await together([
+    created.length > 0 ? createRows(connection, created) : nothing,
+    wanted.length > 0 ? lockRows(connection, wanted) : nothing,
+    keys.length > 0 ? readRemembered(connection, keys) : nothing,
   ])
   return { rows, reservations, remembered }
 }

@@ -29,7 +29,7 @@ export type Outcome = 'delivered' | 'dead-lettered' | 'lost' | 'stopped'
 
 /** ISO 8601 durations as manifests write them: PT0.2S, PT30S, PT2M. */
 export function milliseconds(duration: string): number {
-  const match = /^PT(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?$/.exec(duration)
+  const match = /^PT(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?$/.exec(duration)
   if (!match) throw new Error(`${duration} is not a duration like PT0.2S.`)
   const [hours = 0, minutes = 0, seconds = 0] = match.slice(1).map(part => Number(part ?? 0))
   return Math.round(((hours * 60 + minutes) * 60 + seconds) * 1_000)

@@ -37,9 +37,9 @@ export class Revision {
   readonly #options: RevisionOptions
   readonly #instances = new Set<Instance>()
   readonly #waiting: { resolve: (lease: Lease) => void; reject: (error: Error) => void }[] = []
-  #starting = 0
+  readonly #starts = new Set<Promise<void>>()
+  readonly #idleTimers = new Map<Instance, NodeJS.Timeout>()
   #stopped = false
-  #idleTimer: NodeJS.Timeout | undefined
   #coldStarts = 0
 
   constructor(options: RevisionOptions) {
@@ -66,6 +66,7 @@ export class Revision {
 
   /** An instance that has room, as soon as there is one. */
   async lease(): Promise<Lease> {
+    if (this.#stopped) throw this.#beingStopped()
     const instance = this.#leastBusy()
     if (instance) {
       const lease = this.#take(instance)
@@ -80,9 +81,13 @@ export class Revision {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    clearTimeout(this.#idleTimer)
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${this.name} is being stopped.`))
-    await Promise.all([...this.#instances].map(instance => instance.stop(drainDeadline)))
+    for (const timer of this.#idleTimers.values()) clearTimeout(timer)
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#beingStopped())
+    await Promise.all([...[...this.#instances].map(instance => instance.stop(drainDeadline)), ...this.#starts])
+  }
+
+  #beingStopped(): Error {
+    return new Error(`${this.name} is being stopped.`)
   }
 
   get #limit(): number {
@@ -98,7 +103,7 @@ export class Revision {
   }
 
   #take(instance: Instance): Lease {
-    clearTimeout(this.#idleTimer)
+    clearTimeout(this.#idleTimers.get(instance))
     instance.inFlight++
     let released = false
     return {
@@ -109,7 +114,7 @@ export class Revision {
         instance.inFlight--
         const next = this.#instances.has(instance) ? this.#waiting.shift() : undefined
         if (next) next.resolve(this.#take(instance))
-        else this.#stopWhenIdle()
+        else this.#stopWhenIdle(instance)
       },
     }
   }
@@ -118,11 +123,16 @@ export class Revision {
     const inFlight = [...this.#instances].reduce((sum, instance) => sum + instance.inFlight, this.#waiting.length)
     const target = (this.#options.scale.concurrency || unlimitedTarget) * targetUtilization
     const wanted = Math.min(Math.ceil(inFlight / target), this.#options.scale.max, this.#options.most)
-    if (this.#instances.size + this.#starting < wanted) void this.#add()
+    if (this.#instances.size + this.#starts.size < wanted) void this.#add()
   }
 
-  async #add(): Promise<void> {
-    this.#starting++
+  #add(): Promise<void> {
+    const start = this.#start().finally(() => this.#starts.delete(start))
+    this.#starts.add(start)
+    return start
+  }
+
+  async #start(): Promise<void> {
     try {
       const instance = await this.#options.start()
       this.#coldStarts++
@@ -130,20 +140,20 @@ export class Revision {
       void instance.ended.then(() => this.#lost(instance))
       if (this.#stopped) return void (await instance.stop(0))
       while (this.#waiting.length > 0 && instance.inFlight < this.#limit) this.#waiting.shift()?.resolve(this.#take(instance))
-      this.#stopWhenIdle()
+      this.#stopWhenIdle(instance)
     } catch (error) {
       this.#options.say((error as Error).message)
-      if (this.#instances.size === 0 && this.#starting === 1) {
+      if (this.#instances.size === 0 && this.#starts.size === 1) {
         for (const { reject } of this.#waiting.splice(0)) reject(error as Error)
       }
       this.#keepMinimum()
-    } finally {
-      this.#starting--
     }
   }
 
   #lost(instance: Instance): void {
     this.#instances.delete(instance)
+    clearTimeout(this.#idleTimers.get(instance))
+    this.#idleTimers.delete(instance)
     this.#keepMinimum()
     if (this.#waiting.length > 0) this.#scaleUp()
   }
@@ -151,19 +161,20 @@ export class Revision {
   #keepMinimum(): void {
     if (this.#stopped || this.#instances.size >= this.#options.scale.min) return
     setTimeout(() => {
-      if (!this.#stopped && this.#instances.size + this.#starting < this.#options.scale.min) void this.#add()
+      if (!this.#stopped && this.#instances.size + this.#starts.size < this.#options.scale.min) void this.#add()
     }, restartPause)
   }
 
-  #stopWhenIdle(): void {
-    clearTimeout(this.#idleTimer)
-    if (this.#stopped || this.#instances.size <= this.#options.scale.min) return
-    this.#idleTimer = setTimeout(() => {
-      const idle = [...this.#instances].filter(({ inFlight }) => inFlight === 0)
-      for (const instance of idle.slice(0, this.#instances.size - this.#options.scale.min)) {
-        this.#instances.delete(instance)
-        void instance.stop(drainDeadline)
-      }
+  /** Each for itself: a busy instance keeps no other one running. */
+  #stopWhenIdle(instance: Instance): void {
+    if (instance.inFlight > 0 || !this.#instances.has(instance)) return
+    clearTimeout(this.#idleTimers.get(instance))
+    const timer = setTimeout(() => {
+      if (this.#stopped || this.#instances.size <= this.#options.scale.min) return
+      this.#instances.delete(instance)
+      this.#idleTimers.delete(instance)
+      void instance.stop(drainDeadline)
     }, this.#options.idle)
+    this.#idleTimers.set(instance, timer)
   }
 }

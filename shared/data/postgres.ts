@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { Transient } from '../errors.ts'
+import { type Session, Sessions } from './session.ts'
 
 export type Sql = postgres.Sql<{ bigint: number }>
 export type Tx = postgres.TransactionSql<{ bigint: number }>
@@ -10,12 +11,17 @@ export interface Database {
   readonly sql: Sql
   /** One transaction, read committed. A lost connection, a deadlock or a lock that never came is Transient. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** A connection of one's own, to be released. Its statements may be sent before the ones before them are answered. */
+  session(): Promise<Session>
   ready(): Promise<void>
   close(): Promise<void>
 }
 
 /** Deadlines that the server keeps, in milliseconds: no statement, lock or idle transaction outlives a request. */
 const serverDeadlines = { statement_timeout: 10_000, lock_timeout: 5_000, idle_in_transaction_session_timeout: 15_000 }
+
+/** Milliseconds within which a database that is there answers. */
+const readyDeadline = 3_000
 
 /** bigint columns are counts, versions and money in minor units: all far below 2⁵³. */
 const bigintAsNumber = {
@@ -25,23 +31,53 @@ const bigintAsNumber = {
   parse: (text: string) => Number(text),
 }
 
+/** @param options.pool connections for single statements, and as many again for transactions */
 export function openDatabase(options: { url: string; pool: number; service: string }): Database {
-  const sql = postgres(options.url, {
-    max: options.pool,
+  const settings = {
     connect_timeout: 3,
     // A function that sleeps between requests gives its connection back: connections are a budget.
     idle_timeout: 30,
     connection: { application_name: options.service, ...serverDeadlines },
     types: { bigint: bigintAsNumber },
     onnotice: () => {},
-  }) as unknown as Sql
+  }
+  const sql = postgres(options.url, { ...settings, max: options.pool }) as unknown as Sql
+  const open = (onclose: () => void) => postgres(options.url, { ...settings, max: 1, onclose }) as unknown as Sql
+  const sessions = new Sessions(open, options.pool)
   return {
     sql,
-    transaction: work => (sql.begin(work) as Promise<never>).catch(error => Promise.reject(transientOr(error))),
-    async ready() {
-      await sql`select 1`
+    async transaction(work) {
+      const session = await sessions.take().catch(error => Promise.reject(transientOr(error)))
+      try {
+        return await Promise.race([session.lost, inTransaction(session.sql, work)])
+      } catch (error) {
+        throw transientOr(error)
+      } finally {
+        session.release()
+      }
     },
-    close: () => sql.end({ timeout: 5 }),
+    session: () => sessions.take(),
+    async ready() {
+      const { promise, reject } = Promise.withResolvers<never>()
+      const timer = setTimeout(() => reject(new Transient('unavailable', 'The database does not answer.')), readyDeadline)
+      await Promise.race([sql`select 1`, promise]).finally(() => clearTimeout(timer))
+    },
+    async close() {
+      await Promise.all([sessions.close(), sql.end({ timeout: 5 })])
+    },
+  }
+}
+
+async function inTransaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
+  await sql`begin`
+  try {
+    const result = await work(sql as unknown as Tx)
+    const { command } = await sql`commit`
+    if (command === 'ROLLBACK') throw new Error('A statement failed and nobody noticed: the transaction was rolled back.')
+    return result
+  } catch (error) {
+    await sql`rollback`.catch(() => {})
+    throw error
   }
 }
 

@@ -53,18 +53,19 @@ const lockNamespace = 0x7469_6465 // "tide"
  */
 export async function relay(options: RelayOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const connection = await options.database.sql.reserve().catch(options.metrics.failed)
-    if (!connection) {
+    const session = await options.database.session().catch(options.metrics.failed)
+    if (!session) {
       await pause(500, signal)
       continue
     }
+    const connection = session.sql
     let producer: Producer | undefined
     try {
       if (!(await takeLock(connection, options.name, signal))) continue
       options.metrics.active(true)
       producer = options.kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
       await producer.connect()
-      await sendUntil(signal, connection, producer, options)
+      await Promise.race([session.lost, sendUntil(signal, connection, producer, options)])
     } catch (error) {
       options.metrics.failed(error)
       await pause(250, signal)
@@ -72,7 +73,7 @@ export async function relay(options: RelayOptions, signal: AbortSignal): Promise
       options.metrics.active(false)
       await producer?.disconnect().catch(() => {})
       await connection`select pg_advisory_unlock(${lockNamespace}, hashtext(${options.name}))`.catch(() => {})
-      connection.release()
+      session.release()
     }
   }
 }

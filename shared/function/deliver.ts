@@ -22,9 +22,10 @@ export function readDelivery(headers: Record<string, string | string[] | undefin
     throw new Rejected('invalid_input', `Not a CloudEvent: ${(error as Error).message}`)
   }
   if (Array.isArray(received)) throw new Rejected('unsupported_media_type', 'A batch of events is not supported.')
-  const { id, type, source, time, subject, data } = received
+  const { id, type, source, time, subject, data, data_base64: base64 } = received
   // The SDK does not insist on what the specification requires: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#required-attributes
   if (!id || !type || !source) throw new Rejected('invalid_input', 'Not a CloudEvent: it needs an id, a type and a source.')
+  const bytes = Buffer.isBuffer(data) ? data : base64 !== undefined ? Buffer.from(base64, 'base64') : undefined
   return {
     id,
     type,
@@ -35,7 +36,7 @@ export function readDelivery(headers: Record<string, string | string[] | undefin
         type,
         subject: subject ?? '',
         time: new Date(time ?? Date.now()),
-        data: Buffer.isBuffer(data) ? await codec.decode(type, data) : codec.fromJson(type, data),
+        data: bytes ? await codec.decode(type, bytes) : codec.fromJson(type, data),
       }
     },
   }

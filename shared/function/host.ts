@@ -5,7 +5,6 @@ import type { EventCodec } from '../events/codec.ts'
 import { requireScope, type TokenVerifier } from '../security/tokens.ts'
 import { parseJson, readBody } from './body.ts'
 import type { EventSink, EventTrigger, Operation, RawListener, Schedule, TidemarkFunction } from './declare.ts'
-import { readDelivery } from './deliver.ts'
 import { instrumented, type Telemetry } from './instrument.ts'
 import { operate } from './operate.ts'
 import { sendJson, sendProblem, sendText } from './problem.ts'
@@ -82,11 +81,14 @@ function serveOperation(app: Express, operation: Operation, deps: unknown, platf
 const eventLimit = 4 * 1024 * 1024
 
 function serveEvents(app: Express, name: string, trigger: EventTrigger, deps: { events: EventCodec }, platform: Platform): void {
+  // The SDK of CloudEvents is not for functions that get none.
+  const loading = import('./deliver.ts')
   app.post('/', async (request, response) => {
     const traceparent = request.headers['ce-traceparent'] as string | undefined
     const work = { name, kind: 'consumer', deadline: trigger.deadline, traceparent } as const
     await instrumented(platform, work, request, response, async notes => {
       await permanentAs422(async () => {
+        const { readDelivery } = await loading
         const delivered = readDelivery(request.headers, await readBody(request, eventLimit))
         notes.event = delivered.id
         notes.type = delivered.type

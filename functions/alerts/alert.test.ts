@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { judge, newAlert, raisedEvent, severityOf, standardResolveAbove } from './alert.ts'
+
+const stock = (available: number) => ({ sku: 'A', location: 'main', available, version: 1 })
+const threshold = { level: 10, resolveAbove: 12 }
+const open = { id: 'alert' }
+
+test('stock at its level or below raises an alert, above it does not', () => {
+  assert.deepEqual(
+    [11, 10, 9, 0, -3].map(available => judge(stock(available), threshold, undefined)),
+    ['nothing', 'raise', 'raise', 'raise', 'raise'],
+  )
+})
+
+test('an open alert ends only above the resolving level', () => {
+  assert.deepEqual(
+    [9, 10, 11, 12, 13].map(available => judge(stock(available), threshold, open)),
+    ['nothing', 'nothing', 'nothing', 'nothing', 'resolve'],
+  )
+})
+
+test('without a threshold nothing is raised, and what is open ends', () => {
+  assert.equal(judge(stock(0), undefined, undefined), 'nothing')
+  assert.equal(judge(stock(0), undefined, open), 'resolve')
+})
+
+test('stock that hovers at its level alerts once', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 1_000 }), fc.array(fc.boolean(), { maxLength: 50 }), (level, steps) => {
+      const hovering = { level, resolveAbove: standardResolveAbove(level) }
+      let raised = 0
+      let alert: { id: string } | undefined
+      for (const up of steps) {
+        const verdict = judge(stock(up ? level + 1 : level), hovering, alert)
+        if (verdict === 'raise') {
+          raised++
+          alert = { id: String(raised) }
+        }
+        assert.notEqual(verdict, 'resolve')
+      }
+      assert.ok(raised <= 1)
+    }),
+  )
+})
+
+test('an alert says how serious it is and what it saw', () => {
+  assert.deepEqual([severityOf(1), severityOf(0), severityOf(-1)], ['low', 'out_of_stock', 'out_of_stock'])
+  const now = new Date('2026-01-01T00:00:00Z')
+  const { data } = raisedEvent(newAlert('alert', stock(3), threshold, now))
+  assert.deepEqual(data, {
+    ...{ alertId: 'alert', sku: 'A', location: 'main', severity: 'low', available: 3, threshold: 10, stockVersion: 1 },
+    raisedAt: now.getTime(),
+  })
+})
