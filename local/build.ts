@@ -28,16 +28,11 @@ export async function buildFunctions(outdir: URL): Promise<void> {
     mainFields: ['module', 'main'],
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     plugins: [nodeModulesByRequire, unusedPackages],
     sourcemap: 'linked',
     legalComments: 'none',
     logLevel: 'warning',
     outExtension: { '.js': '.mjs' },
-    // CommonJS packages inside call require() for Node's own modules.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
     // Loaded by path at run time: the files of the API reference.
     external: ['swagger-ui-dist'],
   })

@@ -12,7 +12,7 @@ export const nodeModulesByRequire: Plugin = {
   name: 'node-modules-by-require',
   setup(build) {
     build.onResolve({ filter: /.*/ }, ({ path, kind }) =>
-      isBuiltin(path) && (kind === 'import-statement' || (kind === 'require-call' && late.test(path)))
+      isBuiltin(path) && (kind === 'import-statement' || kind === 'require-call')
         ? { path: path.replace(/^node:/, ''), namespace: 'node' }
         : undefined,
     )

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponseObject } from 'zod-openapi'
 import { allCodes, type Code, statusOf, titleOf } from '../shared/errors.ts'
 import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
 import { scopes } from '../shared/security/scopes.ts'
@@ -138,20 +138,31 @@ function problems(operation: Operation, hasBody: boolean) {
     ...(operation.idempotent ? (['idempotency_key_reused'] as const) : []),
     ...operation.problems,
   ]
-  const byStatus = Map.groupBy(new Set(codes), statusOf)
-  const entries = [...byStatus]
-    .sort(([a], [b]) => a - b)
-    .map(([status, grouped]) => [
-      String(status),
-      {
-        description: grouped.map(code => `\`${code}\`: ${titleOf(code)}`).join(' '),
-        content: {
-          'application/problem+json': {
-            schema: Problem,
-            example: { type: `urn:tidemark:problem:${grouped[0]}`, title: titleOf(grouped[0] as Code), status, code: grouped[0] },
-          },
+  const byStatus = [...Map.groupBy(new Set(codes), statusOf)].sort(([a], [b]) => a - b)
+  return Object.fromEntries(byStatus.map(([status, grouped]) => [String(status), problemResponse(status, grouped)]))
+}
+
+/** One object for the same codes: what has an id is written once, under `components.responses`. */
+const problemResponses = new Map<string, ZodOpenApiResponseObject>()
+
+function problemResponse(status: number, codes: readonly Code[]): ZodOpenApiResponseObject {
+  const id = codes.map(pascalCase).sort().join('Or')
+  let response = problemResponses.get(id)
+  if (!response) {
+    const [code] = codes as [Code]
+    response = {
+      id,
+      description: codes.map(each => `\`${each}\`: ${titleOf(each)}`).join(' '),
+      content: {
+        'application/problem+json': {
+          schema: Problem,
+          example: { type: `urn:tidemark:problem:${code}`, title: titleOf(code), status, code },
         },
       },
-    ])
-  return Object.fromEntries(entries)
+    }
+    problemResponses.set(id, response)
+  }
+  return response
 }
+
+const pascalCase = (code: string): string => code.replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())

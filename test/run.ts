@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { serviceUrlsFrom } from '../local/services/service-urls.ts'
+import { serviceUrlsFrom, urlVariable } from '../local/services/service-urls.ts'
 import { removeServicesData, type Services, startServices } from '../local/services/start.ts'
 import { testVariable } from './environment.ts'
 import { type Kind, testFiles } from './files.ts'
@@ -21,8 +21,8 @@ const parts: readonly { kind: Kind; files: number }[] = [
   { kind: 'by name only', files: 1 },
 ]
 
-/** A test file that takes longer hangs. */
-const fileTimeout = 300_000
+/** Milliseconds; a test that takes longer hangs. */
+const testTimeout = 300_000
 
 const root = join(import.meta.dirname, '..')
 const wanted = await testFiles(root, process.argv.slice(2))
@@ -44,6 +44,8 @@ const sum = { passed: 0, failed: 0, skipped: 0 }
 const took: string[] = []
 const dataDir = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
 const given = serviceUrlsFrom(process.env)
+// A test that starts services of its own is not to find ours.
+for (const variable of Object.values(urlVariable)) delete process.env[variable]
 let services: Services | undefined
 try {
   for (const part of parts) {
@@ -77,7 +79,9 @@ async function runPart(files: readonly string[], concurrency: number): Promise<v
   const stream = run({
     files: files.map(file => join(root, file)),
     concurrency,
-    timeout: fileTimeout,
+    timeout: testTimeout,
+    // A test that failed may have left something open: its file must end all the same.
+    execArgv: ['--test-force-exit'],
     signal: stop.signal,
     isolation: 'process',
   })

@@ -19,8 +19,8 @@ export interface Job {
 process.once('message', (job: Job) => {
   const work = job.kind === 'relay' ? relayed(job, openKafka({ brokers: job.brokers, service: 'bench' })) : alone(job)
   work.then(
-    seconds => process.send?.({ perSecond: (job.events - job.warmUp) / seconds }),
-    (error: Error) => process.send?.({ error: error.message }),
+    seconds => process.send?.({ perSecond: (job.events - job.warmUp) / seconds }, () => process.exit(0)),
+    (error: Error) => process.send?.({ error: error.message }, () => process.exit(1)),
   )
 })
 

@@ -18,9 +18,10 @@ export async function drain(job: Job): Promise<Drained> {
   try {
     child.send(job)
     const [told] = (await once(child, 'message', { signal: AbortSignal.timeout(patience) })) as [Drained | { error: string }]
+    await once(child, 'exit')
     if ('error' in told) throw new Error(told.error)
     return told
   } finally {
-    child.kill('SIGKILL')
+    if (child.exitCode === null) child.kill('SIGKILL')
   }
 }

@@ -28,6 +28,7 @@ export const setThresholds = http({
   allow: ['alerts:write'],
   uses: ['db:alerts'],
   idempotent: true,
+  example: { thresholds: [{ sku: '85123A', location: 'main', level: 12, resolveAbove: 20 }] },
   input: z.strictObject({ thresholds: lines(NewThreshold) }),
   output: z.object({ set: Count }).meta({ id: 'ThresholdsSet' }),
   handle: ({ db, now, newId }, { thresholds }, call) =>

@@ -28,6 +28,8 @@ const agent = new Agent({
 
 /** Streams a request to a function and its answer back, without reading either. Settles when the answer has been sent. */
 export function forward(target: URL, request: IncomingMessage, response: ServerResponse, context: WorkContext): Promise<void> {
+  // The client may have gone away while its token was checked.
+  if (response.closed) return Promise.resolve()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const upstream = outgoingRequest({
     agent,
@@ -41,10 +43,13 @@ export function forward(target: URL, request: IncomingMessage, response: ServerR
   const timer = setTimeout(() => upstream.destroy(new Error('deadline')), Math.max(context.deadline - Date.now(), 1))
   upstream.on('error', fail)
   upstream.on('response', incoming => {
-    response.statusCode = incoming.statusCode ?? 502
-    for (const [name, value] of Object.entries(incoming.headers)) {
-      if (!hopByHop.has(name) && value !== undefined) response.setHeader(name, value)
+    const failure = failureOf(incoming)
+    if (failure) {
+      incoming.resume()
+      return reject(failure)
     }
+    response.statusCode = incoming.statusCode ?? 502
+    for (const [name, value] of endToEnd(incoming.headers)) response.setHeader(name, value)
     incoming.on('error', fail)
     incoming.pipe(response)
   })
@@ -59,16 +64,19 @@ export function forward(target: URL, request: IncomingMessage, response: ServerR
   return promise
 }
 
+/** A 5xx that is no problem does not come from the function but from what stands before it: the function was not reached. */
+function failureOf({ statusCode = 502, headers }: IncomingMessage): Transient | undefined {
+  if (statusCode < 500 || headers['content-type']?.startsWith('application/problem+json')) return undefined
+  const cause = new Error(`${statusCode} without a problem`)
+  if (statusCode === 504) return new Transient('deadline_exceeded', undefined, { cause })
+  return new Transient('unavailable', 'The function was not reached.', {
+    cause,
+    retryAfter: Number(headers['retry-after']) || 1,
+  })
+}
+
 function forwardedHeaders(target: URL, request: IncomingMessage, context: WorkContext): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {}
-  const named = new Set(
-    String(request.headers.connection ?? '')
-      .toLowerCase()
-      .split(/\s*,\s*/),
-  )
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined && !hopByHop.has(name) && !named.has(name)) headers[name] = value
-  }
+  const headers = Object.fromEntries(endToEnd(request.headers))
   headers.host = target.host
   headers['x-forwarded-for'] = request.socket.remoteAddress ?? ''
   headers['x-forwarded-host'] = request.headers.host ?? ''
@@ -76,4 +84,13 @@ function forwardedHeaders(target: URL, request: IncomingMessage, context: WorkCo
   headers.traceparent = formatTraceparent(context.trace)
   if (request.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked'
   return headers
+}
+
+/** All headers but those of this connection, some of which only `Connection` names. */
+function endToEnd(headers: IncomingMessage['headers']): [string, string | string[]][] {
+  const named = headers.connection?.toLowerCase().split(/\s*,\s*/)
+  return Object.entries(headers).filter(
+    (header): header is [string, string | string[]] =>
+      header[1] !== undefined && !hopByHop.has(header[0]) && !named?.includes(header[0]),
+  )
 }

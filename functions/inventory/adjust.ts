@@ -12,6 +12,7 @@ export const adjust = stockOperation({
   allow: ['stock:write'],
   idempotent: true,
   problems: ['insufficient_stock'],
+  example: { lines: [{ sku: '85123A', location: 'main', delta: -2 }], reason: 'damage', reference: 'SHELF-12' },
   input: z.strictObject({
     lines: DeltaLines,
     reason: z.enum(['damage', 'loss', 'found', 'count', 'other']),

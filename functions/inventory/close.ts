@@ -18,6 +18,7 @@ const closing = (
     problems: ['not_found', ...texts.problems],
     allow: ['stock:write'],
     idempotent: true,
+    example: { reference: 'INV-536365' },
     input: z.strictObject({ id: Id, reference: Reference.optional() }),
     output: ReservationBody,
     handle: ({ ledger }, { id, reference }, call) =>

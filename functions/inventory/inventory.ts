@@ -22,7 +22,7 @@ export const inventory = service({
     STOCK_MAX_BATCH: setting.count(256),
     STOCK_MAX_WAITING: setting.count(2_000),
   }),
-  scale: { min: 1, max: 4, concurrency: 0, timeout: 60 },
+  scale: { min: 1, max: 4, concurrency: 0, timeout: 65 },
   setup({ db, newId, now, config, metrics }) {
     const batches = metrics.histogram(
       'tidemark_stock_batch_commands',

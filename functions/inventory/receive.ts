@@ -11,6 +11,7 @@ export const receive = stockOperation({
   allow: ['stock:write'],
   idempotent: true,
   status: 201,
+  example: { lines: [{ sku: '85123A', location: 'main', quantity: 120 }], reason: 'supplier', reference: 'PO-4711' },
   input: z.strictObject({
     lines: QuantityLines,
     reason: z.enum(['opening', 'supplier', 'return', 'other']).default('supplier'),

@@ -12,6 +12,7 @@ export const reserve = stockOperation({
   idempotent: true,
   status: 201,
   problems: ['insufficient_stock'],
+  example: { lines: [{ sku: '85123A', location: 'main', quantity: 6 }], ttl: 900, reference: 'INV-536365' },
   input: z.strictObject({
     lines: QuantityLines,
     ttl: z

@@ -13,6 +13,7 @@ export const set = stockOperation({
   idempotent: true,
   ifMatch: true,
   problems: ['insufficient_stock', 'version_mismatch', 'precondition_required'],
+  example: { onHand: 118, reference: 'COUNT-2026-01' },
   input: z.strictObject({ sku: Sku, location: Location, onHand: Count, reference: Reference.optional() }),
   output: StockLevel,
   handle({ ledger }, { sku, location, onHand, reference }, call) {

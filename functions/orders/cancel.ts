@@ -15,6 +15,7 @@ export const cancelOrder = http({
   scale: { max: 20 },
   idempotent: true,
   problems: ['not_found', 'order_not_cancellable'],
+  example: { reason: 'ordered twice' },
   input: z.strictObject({ id: Id, reason: z.string().trim().min(1).max(200).default('cancelled by the client') }),
   output: OrderBody,
   handle: ({ db, now, newId }, { id, reason }, caller) =>

@@ -40,6 +40,13 @@ export const placeOrder = http({
   status: 201,
   also: { 202: 'Taken as awaiting_stock: the stock service is away, and decides when it is back.' },
   problems: ['insufficient_stock'],
+  example: {
+    lines: [{ sku: '85123A', location: 'main', quantity: 6, unitPrice: 255 }],
+    currency: 'GBP',
+    customer: '17850',
+    reference: 'INV-536365',
+    payment: { token: 'tok_visa' },
+  },
   input: NewOrder,
   output: OrderBody,
   async handle({ db, call, now, newId }, input, caller) {

@@ -75,10 +75,12 @@ function lazyProducer(kafka: Kafka) {
   return {
     async send(key: string, headers: Record<string, string>, value: Buffer) {
       connected ??= connect()
+      const used = connected
       try {
-        await (await connected).send({ topic: deadLetterTopic, acks: -1, timeout: 10_000, messages: [{ key, headers, value }] })
+        await (await used).send({ topic: deadLetterTopic, acks: -1, timeout: 10_000, messages: [{ key, headers, value }] })
       } catch (cause) {
-        connected = undefined
+        if (connected === used) connected = undefined
+        void used.then(producer => producer.disconnect()).catch(() => {})
         throw new Transient('unavailable', 'The dead letter could not be kept.', { cause })
       }
     },

@@ -25,12 +25,15 @@ export async function newestDeadLetters(kafka: Kafka, topic: string, limit: numb
     const ends = (await admin.fetchTopicOffsets(topic)).filter(({ high, low }) => Number(high) > Number(low))
     if (ends.length === 0) return []
     const found = await readTails(kafka, topic, groupId, ends, limit)
-    return found.sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, limit)
+    return found.sort(newestFirst).slice(0, limit)
   } finally {
     await admin.deleteGroups([groupId]).catch(() => {})
     await admin.disconnect()
   }
 }
+
+const newestFirst = (a: DeadLetter, b: DeadLetter): number =>
+  a.at === b.at ? Number(b.offset) - Number(a.offset) : a.at < b.at ? 1 : -1
 
 async function readTails(
   kafka: Kafka,
@@ -39,7 +42,8 @@ async function readTails(
   ends: readonly { partition: number; high: string; low: string }[],
   limit: number,
 ): Promise<DeadLetter[]> {
-  const found: DeadLetter[] = []
+  // By their place: what was fetched before the seek is read again after it.
+  const found = new Map<string, DeadLetter>()
   const unread = new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 200 })
   const { promise: complete, resolve } = Promise.withResolvers<void>()
@@ -50,7 +54,7 @@ async function readTails(
     await consumer.run({
       autoCommit: false,
       async eachMessage(payload) {
-        found.push(deadLetterOf(payload))
+        found.set(`${payload.partition}/${payload.message.offset}`, deadLetterOf(payload))
         if (Number(payload.message.offset) + 1 >= (unread.get(payload.partition) ?? 0)) unread.delete(payload.partition)
         if (unread.size === 0) resolve()
       },
@@ -62,7 +66,7 @@ async function readTails(
     clearTimeout(timer)
     await consumer.disconnect()
   }
-  return found
+  return [...found.values()]
 }
 
 function deadLetterOf({ partition, message }: EachMessagePayload): DeadLetter {

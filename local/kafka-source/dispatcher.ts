@@ -80,6 +80,8 @@ async function consume(options: DispatcherOptions, stopped: () => boolean, signa
     retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
   })
   const { promise: ended, reject } = Promise.withResolvers<never>()
+  // It may crash while it is still starting, before anybody waits for it.
+  ended.catch(() => {})
   consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
   const rules: DeliveryRules = {
     ...delivery,
@@ -124,7 +126,12 @@ async function handleBatch(
   one: (message: KafkaMessage) => Promise<boolean>,
 ): Promise<void> {
   const { batch, heartbeat, resolveOffset, isRunning, isStale } = payload
-  const beat = setInterval(() => void heartbeat().catch(() => {}), heartbeatEvery)
+  // The group is being shared out anew: what is done so far is committed before somebody else begins behind it.
+  let leaving = false
+  const left = () => {
+    leaving = true
+  }
+  const beat = setInterval(() => void heartbeat().catch(left), heartbeatEvery)
   const done: boolean[] = []
   let resolved = 0
   const settle = (index: number, ok: boolean) => {
@@ -134,7 +141,7 @@ async function handleBatch(
   try {
     const inFlight: Promise<void>[] = []
     for (const [index, message] of batch.messages.entries()) {
-      if (!isRunning() || isStale()) break
+      if (!isRunning() || isStale() || leaving) break
       await slots.take()
       const work = one(message)
         .then(ok => settle(index, ok))

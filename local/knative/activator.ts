@@ -40,6 +40,8 @@ async function pass(
   } catch (error) {
     return void response.writeHead(503, { 'content-type': 'text/plain' }).end((error as Error).message)
   }
+  // The client may have gone away while an instance was started for it.
+  if (response.closed) return lease.release()
   const { promise, resolve } = Promise.withResolvers<void>()
   const onward = outgoingRequest({
     agent,

@@ -177,17 +177,15 @@ test('each instance is idle on its own: a busy one keeps no other one running', 
   const { revision, ready } = revisionOf({ concurrency: 1 }, { idle: 40 })
   const leases = [revision.lease(), revision.lease()]
   await ready()
-  const second = revision.lease()
   await ready()
-  for (const lease of await Promise.all([...leases])) lease.release()
-  ;(await second).release()
+  for (const lease of await Promise.all(leases)) lease.release()
+  assert.equal(revision.pids.length, 2)
   for (let count = 0; count < 12; count++) {
     const lease = await revision.lease()
     await wait(10)
     lease.release()
   }
   assert.equal(revision.pids.length, 1)
-  await revision.stop()
 })
 
 test('what must not scale to zero is started without a request and never stopped for want of one', async () => {

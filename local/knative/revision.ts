@@ -37,6 +37,7 @@ export class Revision {
   readonly #options: RevisionOptions
   readonly #instances = new Set<Instance>()
   readonly #waiting: { resolve: (lease: Lease) => void; reject: (error: Error) => void }[] = []
+  #starting = 0
   readonly #starts = new Set<Promise<void>>()
   readonly #idleTimers = new Map<Instance, NodeJS.Timeout>()
   #stopped = false
@@ -123,7 +124,7 @@ export class Revision {
     const inFlight = [...this.#instances].reduce((sum, instance) => sum + instance.inFlight, this.#waiting.length)
     const target = (this.#options.scale.concurrency || unlimitedTarget) * targetUtilization
     const wanted = Math.min(Math.ceil(inFlight / target), this.#options.scale.max, this.#options.most)
-    if (this.#instances.size + this.#starts.size < wanted) void this.#add()
+    if (this.#instances.size + this.#starting < wanted) void this.#add()
   }
 
   #add(): Promise<void> {
@@ -133,6 +134,7 @@ export class Revision {
   }
 
   async #start(): Promise<void> {
+    this.#starting++
     try {
       const instance = await this.#options.start()
       this.#coldStarts++
@@ -143,10 +145,12 @@ export class Revision {
       this.#stopWhenIdle(instance)
     } catch (error) {
       this.#options.say((error as Error).message)
-      if (this.#instances.size === 0 && this.#starts.size === 1) {
+      if (this.#instances.size === 0 && this.#starting === 1) {
         for (const { reject } of this.#waiting.splice(0)) reject(error as Error)
       }
       this.#keepMinimum()
+    } finally {
+      this.#starting--
     }
   }
 
@@ -161,7 +165,7 @@ export class Revision {
   #keepMinimum(): void {
     if (this.#stopped || this.#instances.size >= this.#options.scale.min) return
     setTimeout(() => {
-      if (!this.#stopped && this.#instances.size + this.#starts.size < this.#options.scale.min) void this.#add()
+      if (!this.#stopped && this.#instances.size + this.#starting < this.#options.scale.min) void this.#add()
     }, restartPause)
   }
 

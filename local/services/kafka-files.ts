@@ -90,7 +90,8 @@ export async function prepareKafkaFolder(
     const forFormat = join(folder, 'format.properties')
     await writeFile(forFormat, kafkaProperties(ports.broker, ports.controller, making))
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
-    const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', forFormat]
+    // One word: an id may begin with a hyphen, and would be taken for an option.
+    const format = ['kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', forFormat]
     await run(java.file, [...thriftyJvm, '-cp', classPath(jars), ...format], { timeoutMs: 60_000 })
     await rename(making, data)
   }

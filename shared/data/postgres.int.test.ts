@@ -22,12 +22,55 @@ test('a bigint is a number here', async () => {
   assert.equal(row?.held, 10)
 })
 
+test('lists arrive as they were given, whatever they hold', async () => {
+  const texts = ['', 'a,b', 'say "hi"', 'back\\\\slash', '{}', 'null', 'ünï', ' ', "it's"]
+  const numbers = [0, -1, 2 ** 53 - 1]
+  const [row] = await database.sql<{ texts: unknown; numbers: unknown; missing: unknown; none: unknown }[]>`
+    select to_jsonb(${texts}::text[]) as texts, to_jsonb(${numbers}::bigint[]) as numbers,
+           to_jsonb(${['a', null]}::text[]) as missing, to_jsonb(${[]}::uuid[]) as none`
+  assert.deepEqual({ ...row }, { texts, numbers, missing: ['a', null], none: [] })
+})
+
 test('a connection that is lost in a transaction is transient, and the next transaction works', async () => {
   const lost = database.transaction(async tx => {
     await tx`select pg_terminate_backend(pg_backend_pid())`
   })
   await assert.rejects(lost, Transient)
   await database.transaction(tx => tx`select 1`)
+})
+
+test('more transactions than connections wait for one, and none is opened beyond the limit', async () => {
+  const seen = await Promise.all(
+    Array.from({ length: 12 }, () =>
+      database.transaction(async tx => {
+        const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid, pg_sleep(0.01)`
+        return row?.pid
+      }),
+    ),
+  )
+  assert.ok(new Set(seen).size <= 2, `${new Set(seen).size} connections`)
+})
+
+test('what waits for a connection while all are killed is given new ones', async () => {
+  const results = await Promise.allSettled(
+    Array.from({ length: 6 }, (_, index) =>
+      database.transaction(async tx => {
+        if (index < 2) await tx`select pg_terminate_backend(pg_backend_pid())`
+        await tx`select 1`
+      }),
+    ),
+  )
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    [...Array(2).fill('rejected'), ...Array(4).fill('fulfilled')],
+  )
+})
+
+test('a failed statement that nobody noticed does not pass for a commit', async () => {
+  const careless = database.transaction(async tx => {
+    await tx`select 1 / 0`.catch(() => {})
+  })
+  await assert.rejects(careless, /rolled back/)
 })
 
 test('a deadlock is transient for the one that lost', async () => {

@@ -31,6 +31,22 @@ const bigintAsNumber = {
   parse: (text: string) => Number(text),
 }
 
+/**
+ * The array types that statements are given, by their numbers in every Postgres. The driver would ask each new connection for them,
+ * and a connection that is lost meanwhile would end the process: nobody waits for that question.
+ */
+const arrayTypes = Object.fromEntries(
+  Object.entries({ text: 1009, bigint: 1016, int: 1007, uuid: 2951, timestamptz: 1185 }).map(([name, oid]) => [
+    `${name}[]`,
+    { to: oid, from: [], serialize: arrayText, parse: (text: string) => text },
+  ]),
+)
+
+function arrayText(items: readonly unknown[]): string {
+  const quoted = items.map(item => (item === null ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`))
+  return `{${quoted.join(',')}}`
+}
+
 /** @param options.pool connections for single statements, and as many again for transactions */
 export function openDatabase(options: { url: string; pool: number; service: string }): Database {
   const settings = {
@@ -38,7 +54,8 @@ export function openDatabase(options: { url: string; pool: number; service: stri
     // A function that sleeps between requests gives its connection back: connections are a budget.
     idle_timeout: 30,
     connection: { application_name: options.service, ...serverDeadlines },
-    types: { bigint: bigintAsNumber },
+    fetch_types: false,
+    types: { ...arrayTypes, bigint: bigintAsNumber },
     onnotice: () => {},
   }
   const sql = postgres(options.url, { ...settings, max: options.pool }) as unknown as Sql

@@ -48,7 +48,7 @@ export function eventCodec(registryUrl: string): EventCodec {
     const { COMPATIBILITY, SchemaType } = await import('./registry-client.ts')
     const { id } = await (await connected())
       .register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
-      .catch(cause => Promise.reject(new Transient('unavailable', `The schema of ${type} could not be registered.`, { cause })))
+      .catch(cause => Promise.reject(unregistered(type, cause)))
     const own = ownType(type)
     const header = Buffer.alloc(headerLength)
     header.writeInt32BE(id, 1)
@@ -113,4 +113,12 @@ export function eventCodec(registryUrl: string): EventCodec {
       return json as never
     },
   }
+}
+
+/** The registry's no is final: the schema is not compatible with those before it, or no schema. Anything else may pass. */
+function unregistered(type: EventType, cause: unknown): Error {
+  const { status, message } = cause as Error & { status?: number }
+  if (status === 409 || status === 422)
+    return new Rejected('invalid_input', `The registry refuses the schema of ${type}: ${message}`)
+  return new Transient('unavailable', `The schema of ${type} could not be registered.`, { cause })
 }

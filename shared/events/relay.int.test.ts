@@ -138,7 +138,6 @@ test('every event arrives once, in the order of its key, as a CloudEvent in bina
     ce_type: 'tidemark.stock.changed.v1',
     ce_source: '/tidemark/inventory',
     ce_subject: row.key,
-    ce_datacontenttype: 'application/avro',
     ce_partitionkey: row.key,
     ce_traceparent: row.traceparent,
   })

@@ -1,4 +1,3 @@
-import { CloudEvent, Kafka as KafkaBinding } from 'cloudevents'
 import type { IHeaders, Kafka, Message, Producer } from 'kafkajs'
 import type { Database, Sql } from '../data/postgres.ts'
 import { type EventType, isEventType, topicOf } from './catalog.ts'
@@ -92,6 +91,8 @@ async function sendUntil(signal: AbortSignal, connection: Sql, producer: Produce
   const batch = options.batch ?? 1_000
   let wait = soonest
   let rows = await firstRows(connection, batch)
+  /** `rows`, when they have been encoded already. */
+  let ready: Outgoing[] | undefined
   while (!signal.aborted) {
     if (rows.length === 0) {
       await pause(wait, signal)
@@ -100,15 +101,17 @@ async function sendUntil(signal: AbortSignal, connection: Sql, producer: Produce
       continue
     }
     wait = soonest
-    const encoded = await encodeRows(connection, rows, options)
+    const encoded = ready ?? (await encodeRows(connection, rows, options))
     const [, ahead] = await Promise.all([
       encoded.length > 0 && producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages: byTopic(encoded) }),
       // A full round means that more is waiting: the next rows are read while these are on their way.
       rows.length === batch && rowsBehind(connection, rows, batch),
     ])
-    await deleteRows(connection, rows)
+    // The next are encoded while the server deletes these.
+    const [, next] = await Promise.all([deleteRows(connection, rows), ahead ? encodeRows(connection, ahead, options) : undefined])
     options.metrics.sent(encoded.length, (rows[0] as Waiting).createdAt)
     rows = ahead || (await firstRows(connection, batch))
+    ready = rows === ahead && rows.length > 0 ? next : undefined
   }
 }
 
@@ -152,34 +155,33 @@ async function encodeRows(connection: Sql, rows: readonly Waiting[], options: Re
 async function encodeRow(row: Waiting, options: RelayOptions): Promise<Outgoing> {
   if (!isEventType(row.type)) throw new Error(`There is no event type ${row.type}.`)
   const encode = await options.codec.encoder(row.type)
-  const event = new CloudEvent(
-    {
-      id: row.eventId,
-      type: row.type,
-      source: `/tidemark/${options.name}`,
-      subject: row.key,
-      time: row.createdAt.toISOString(),
-      datacontenttype: 'application/avro',
-      data: encode(JSON.parse(row.data) as never),
-      partitionkey: row.key,
-      ...(row.traceparent && { traceparent: row.traceparent }),
-    },
-    false,
-  )
-  const { headers, value } = KafkaBinding.binary(event)
   return {
     topic: `${options.topicPrefix ?? ''}${topicOf(row.type as EventType)}`,
     message: {
       key: row.key,
-      value: value as Buffer,
-      headers: withoutAbsent(headers as IHeaders),
+      value: encode(JSON.parse(row.data) as never),
+      headers: cloudEventHeaders(row, options.name),
       timestamp: String(row.createdAt.getTime()),
     },
   }
 }
 
-const withoutAbsent = (headers: IHeaders): IHeaders =>
-  Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
+/**
+ * A CloudEvent in binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
+ * Written out, because the SDK makes an object of each event and copies it twice: a fifth of what an event costs here.
+ */
+const cloudEventHeaders = (row: Waiting, database: string): IHeaders => ({
+  ce_specversion: '1.0',
+  ce_id: row.eventId,
+  ce_type: row.type,
+  ce_source: `/tidemark/${database}`,
+  ce_subject: row.key,
+  ce_time: row.createdAt.toISOString(),
+  ce_partitionkey: row.key,
+  ce_datacontenttype: 'application/avro',
+  'content-type': 'application/avro',
+  ...(row.traceparent && { ce_traceparent: row.traceparent }),
+})
 
 function byTopic(outgoing: readonly Outgoing[]) {
   const messages = Map.groupBy(outgoing, ({ topic }) => topic)

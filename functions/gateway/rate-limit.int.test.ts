@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { afterEach, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { openRedis } from '../../shared/data/redis.ts'
+import type { Rejected } from '../../shared/errors.ts'
+import { type CuttableConnection, cuttableConnection } from '../../test/cuttable-connection.ts'
+import { serviceUrls, until } from '../../test/environment.ts'
+import { rateLimit } from './rate-limit.ts'
+
+const ending: (() => unknown)[] = []
+afterEach(() => {
+  for (const end of ending.splice(0).reverse()) end()
+})
+
+const isReady = (redis: Redis) =>
+  until(
+    'Redis is connected',
+    () => redis.status,
+    status => status === 'ready',
+  )
+
+/** A gateway's limit, and what one request of a client is answered. */
+async function gateway(requests: number, seconds: number, url = serviceUrls().redis) {
+  const redis = openRedis({ url, service: 'test' })
+  ending.push(() => redis.disconnect())
+  await isReady(redis)
+  let limited = 0
+  const limit = rateLimit({ redis, requests, seconds, limited: () => limited++ })
+  return {
+    redis,
+    limited: () => limited,
+    async ask(client: string) {
+      const response = new ServerResponse(new IncomingMessage(new Socket()))
+      const refusal = await limit.take(client, response).then(
+        () => undefined,
+        (error: Rejected) => error,
+      )
+      return { refusal, header: (name: string) => response.getHeader(name) as string | undefined }
+    },
+  }
+}
+
+const before = async (): Promise<CuttableConnection> => {
+  const { hostname, port } = new URL(serviceUrls().redis)
+  const connection = await cuttableConnection({ host: hostname, port: Number(port) })
+  ending.push(() => connection.close())
+  return connection
+}
+
+test('every answer says what the limit is, what is left of it and when it begins again', async () => {
+  const { ask } = await gateway(3, 60)
+  const client = randomUUID()
+  for (const left of [2, 1, 0]) {
+    const { refusal, header } = await ask(client)
+    assert.equal(refusal, undefined)
+    assert.equal(header('ratelimit-policy'), '"client";q=3;w=60')
+    assert.match(header('ratelimit') ?? '', new RegExp(`^"client";r=${left};t=(60|59)$`))
+    assert.equal(header('retry-after'), undefined)
+  }
+})
+
+test('who is over the limit is refused, and told when to come again', async () => {
+  const { ask, limited } = await gateway(2, 60)
+  const client = randomUUID()
+  for (let count = 0; count < 2; count++) await ask(client)
+  for (let count = 0; count < 3; count++) {
+    const { refusal, header } = await ask(client)
+    assert.equal(refusal?.code, 'rate_limited')
+    const seconds = Number(header('retry-after'))
+    assert.ok(seconds >= 58 && seconds <= 60, header('retry-after'))
+    assert.equal(refusal?.details.retryAfter, seconds)
+    assert.equal(header('ratelimit'), `"client";r=0;t=${seconds}`)
+  }
+  assert.equal(limited(), 3)
+  assert.equal((await ask(randomUUID())).refusal, undefined, 'other clients are not touched')
+})
+
+test('when the window is over a client may ask again', async () => {
+  const { ask } = await gateway(1, 1)
+  const client = randomUUID()
+  await ask(client)
+  assert.equal((await ask(client)).refusal?.code, 'rate_limited')
+  await wait(1_100)
+  assert.equal((await ask(client)).refusal, undefined)
+})
+
+test('all gateways share one count', async () => {
+  const [one, two] = await Promise.all([gateway(10, 60), gateway(10, 60)])
+  const client = randomUUID()
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, index) => (index % 2 ? one : two).ask(client)))
+  assert.equal(answers.filter(({ refusal }) => !refusal).length, 10)
+})
+
+test('while Redis is away each gateway counts for itself and nobody is turned away for it; afterwards they share again', async () => {
+  const connection = await before()
+  const url = `redis://127.0.0.1:${connection.port}`
+  const [one, two] = await Promise.all([gateway(5, 60, url), gateway(5, 60, url)])
+  const client = randomUUID()
+  for (let count = 0; count < 2; count++) await one.ask(client)
+
+  connection.cut()
+  await until(
+    'the connection is lost',
+    () => [one.redis.status, two.redis.status],
+    statuses => !statuses.includes('ready'),
+  )
+  const began = performance.now()
+  for (const gate of [one, two]) {
+    for (let count = 0; count < 5; count++) {
+      const { refusal, header } = await gate.ask(client)
+      assert.equal(refusal, undefined)
+      assert.match(header('ratelimit') ?? '', /^"client";r=\d;t=\d+$/)
+    }
+    assert.equal((await gate.ask(client)).refusal?.code, 'rate_limited', 'but not without any limit')
+  }
+  assert.ok(performance.now() - began < 500, 'nobody waits for Redis')
+
+  connection.restore()
+  await Promise.all([isReady(one.redis), isReady(two.redis)])
+  const other = randomUUID()
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => (index % 2 ? one : two).ask(other)))
+  assert.equal(answers.filter(({ refusal }) => !refusal).length, 5)
+})
+
+test('a gateway that starts while Redis is away lets its callers in', async () => {
+  const connection = await before()
+  connection.cut()
+  const redis = openRedis({ url: `redis://127.0.0.1:${connection.port}`, service: 'test' })
+  ending.push(() => redis.disconnect())
+  const limit = rateLimit({ redis, requests: 5, seconds: 60, limited: () => {} })
+  const response = new ServerResponse(new IncomingMessage(new Socket()))
+  await limit.take(randomUUID(), response)
+  assert.match(String(response.getHeader('ratelimit')), /r=4/)
+})
