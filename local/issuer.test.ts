@@ -33,7 +33,9 @@ async function ask(form: Record<string, string>, authorization?: string, at = is
 }
 
 const callerOf = (token: unknown, at = issuer) =>
-  tokenVerifier({ jwksUrl: `${at.url}/.well-known/jwks.json`, issuer: issuerName, audience: 'tidemark' }).verify(`Bearer ${token}`)
+  tokenVerifier({ jwksUrl: `${at.url}/.well-known/jwks.json`, issuer: issuerName, audience: 'tidemark' }).verify(
+    `Bearer ${token}`,
+  )
 
 test('a client that proves who it is gets a token that every function takes for it', async () => {
   const { status, body, headers } = await ask({}, basic(retailer.id, retailer.secret))

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponseObject } from 'zod-openapi'
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from 'zod-openapi'
 import { allCodes, type Code, statusOf, titleOf } from '../shared/errors.ts'
 import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
 import { scopes } from '../shared/security/scopes.ts'

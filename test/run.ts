@@ -13,16 +13,14 @@ import { dropTemplates, makeTemplates } from './templates.ts'
  * `node test/run.ts [part of a path…]`: runs the tests, those in memory first. Real services are started once for all of them;
  * one whose TIDEMARK_…_URL is given is used instead.
  */
-const parts: readonly { kind: Kind; files: number }[] = [
-  { kind: 'in memory', files: 2 },
-  { kind: 'on real services', files: 2 },
-  { kind: 'whole system', files: 1 },
-  { kind: 'chaos', files: 1 },
-  { kind: 'by name only', files: 1 },
+/** Files at once, and the milliseconds after which a test hangs. */
+const parts: readonly { kind: Kind; files: number; timeout: number }[] = [
+  { kind: 'in memory', files: 2, timeout: 60_000 },
+  { kind: 'on real services', files: 2, timeout: 60_000 },
+  { kind: 'whole system', files: 1, timeout: 300_000 },
+  { kind: 'chaos', files: 1, timeout: 300_000 },
+  { kind: 'by name only', files: 1, timeout: 300_000 },
 ]
-
-/** Milliseconds; a test that takes longer hangs. */
-const testTimeout = 300_000
 
 const root = join(import.meta.dirname, '..')
 const wanted = await testFiles(root, process.argv.slice(2))
@@ -52,7 +50,7 @@ try {
     const files = wanted.get(part.kind)
     if (!files || stop.signal.aborted) continue
     if (part.kind !== 'in memory') services ??= await timed('services and databases', ready)
-    await timed(part.kind, () => runPart(files, part.files))
+    await timed(part.kind, () => runPart(files, part))
   }
 } catch (error) {
   console.error((error as Error).message)
@@ -75,11 +73,11 @@ async function ready(): Promise<Services> {
   return started
 }
 
-async function runPart(files: readonly string[], concurrency: number): Promise<void> {
+async function runPart(files: readonly string[], part: { files: number; timeout: number }): Promise<void> {
   const stream = run({
     files: files.map(file => join(root, file)),
-    concurrency,
-    timeout: testTimeout,
+    concurrency: part.files,
+    timeout: part.timeout,
     // A test that failed may have left something open: its file must end all the same.
     execArgv: ['--test-force-exit'],
     signal: stop.signal,

@@ -56,12 +56,18 @@ async function handled(source: string, topic: Topic, but = 0): Promise<void> {
   const admin = kafka().admin()
   await admin.connect()
   const ends = await admin.fetchTopicOffsets(topic)
-  await admin.setOffsets({
-    groupId: consumerGroupOf(source),
-    topic,
-    partitions: ends.map(({ partition, high }) => ({ partition, offset: String(Number(high) - (partition === 0 ? but : 0)) })),
-  })
   await admin.disconnect()
+  const consumer = kafka().consumer({ groupId: consumerGroupOf(source), maxWaitTimeInMs: 50 })
+  const { promise: joined, resolve } = Promise.withResolvers<void>()
+  consumer.on(consumer.events.GROUP_JOIN, () => resolve())
+  await consumer.connect()
+  await consumer.subscribe({ topic })
+  await consumer.run({ autoCommit: false, eachMessage: async () => {} })
+  await joined
+  await consumer.commitOffsets(
+    ends.map(({ partition, high }) => ({ topic, partition, offset: String(Number(high) - (partition === 0 ? but : 0)) })),
+  )
+  await consumer.disconnect()
 }
 
 test('where nothing waits all is drained', async () => {

@@ -123,7 +123,10 @@ test('a dispatcher that is stopped leaves the event in Kafka: neither delivered 
 })
 
 test('durations are read as manifests write them', () => {
-  assert.deepEqual(['PT0.2S', 'PT30S', 'PT2M', 'PT1H30M', 'PT1M0.5S'].map(milliseconds), [200, 30_000, 120_000, 5_400_000, 60_500])
+  assert.deepEqual(
+    ['PT0.2S', 'PT30S', 'PT2M', 'PT1H30M', 'PT1M0.5S'].map(milliseconds),
+    [200, 30_000, 120_000, 5_400_000, 60_500],
+  )
   for (const wrong of ['30s', 'P1D', '200', '', 'PT', 'PT.S']) {
     assert.throws(() => milliseconds(wrong), /is not a duration/, wrong)
   }

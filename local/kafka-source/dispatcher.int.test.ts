@@ -100,7 +100,10 @@ test('an ordered source has one event in flight a partition and keeps the order,
     tries.set(id, (tries.get(id) ?? 0) + 1)
     inFlight.set(partition, (inFlight.get(partition) ?? 0) + 1)
     most = Math.max(most, ...inFlight.values())
-    mostTogether = Math.max(mostTogether, [...inFlight.values()].reduce((sum, count) => sum + count))
+    mostTogether = Math.max(
+      mostTogether,
+      [...inFlight.values()].reduce((sum, count) => sum + count),
+    )
     await wait(5)
     inFlight.set(partition, (inFlight.get(partition) ?? 0) - 1)
     if (id.endsWith('-0') && tries.get(id) !== 3) return { status: 503, body: 'not yet' }
@@ -234,7 +237,13 @@ test('an event that its function calls unusable goes to the dead letters, and th
   assert.equal(buried.length, 1)
   const { headers, body } = buried[0] as Delivery
   assert.deepEqual(
-    [headers['ce-id'], headers['ce-knativeerrordest'], headers['ce-knativeerrorcode'], headers['ce-knativeerrordata'], String(body)],
+    [
+      headers['ce-id'],
+      headers['ce-knativeerrordest'],
+      headers['ce-knativeerrorcode'],
+      headers['ce-knativeerrordata'],
+      String(body),
+    ],
     ['0-1', 'orders-settle', '422', '{"code":"invalid_input"}', 'event 1'],
   )
   assert.deepEqual(said, ['orders-settle: event 0-1 was dead-lettered'])

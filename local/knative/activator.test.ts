@@ -124,7 +124,10 @@ test('an instance that dies in the middle of its answer breaks it off: half an a
 })
 
 test('a function that cannot be started is unavailable, with the reason', async () => {
-  const { port } = await activatorBefore(() => {}, () => Promise.reject(new Error('orders-read did not become ready')))
+  const { port } = await activatorBefore(
+    () => {},
+    () => Promise.reject(new Error('orders-read did not become ready')),
+  )
   const answer = await fetch(`http://127.0.0.1:${port}/orders-read/`)
   assert.deepEqual([answer.status, await answer.text()], [503, 'orders-read did not become ready'])
 })
@@ -149,10 +152,13 @@ test('a client that goes away gives its place back, and the function is told', a
 test('a client that goes away while an instance is started for it takes no place', async () => {
   const { promise: starting, resolve: started } = Promise.withResolvers<void>()
   let requests = 0
-  const { port, instance } = await activatorBefore((_incoming, response) => {
-    requests++
-    response.end()
-  }, () => starting)
+  const { port, instance } = await activatorBefore(
+    (_incoming, response) => {
+      requests++
+      response.end()
+    },
+    () => starting,
+  )
   const client = new AbortController()
   const answer = fetch(`http://127.0.0.1:${port}/orders-read/`, { signal: client.signal })
   await wait(50)

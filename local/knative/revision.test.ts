@@ -97,7 +97,10 @@ test('requests that come while it starts wait for the same instance', async () =
   const { revision, ready, starts } = revisionOf({})
   const leases = [revision.lease(), revision.lease(), revision.lease()]
   const instance = await ready()
-  assert.deepEqual((await Promise.all(leases)).map(({ port }) => port), [instance.port, instance.port, instance.port])
+  assert.deepEqual(
+    (await Promise.all(leases)).map(({ port }) => port),
+    [instance.port, instance.port, instance.port],
+  )
   assert.deepEqual([starts(), instance.inFlight], [1, 3])
 })
 

@@ -102,6 +102,8 @@ class OneConnection {
   static async open(open: (onclose: () => void) => Client, onLost: (session: OneConnection) => void): Promise<OneConnection> {
     const session = new OneConnection(open, onLost)
     try {
+      // The driver never gives out a connection that it opens for a reservation, unless it asks for array types first.
+      await session.#client`select 1`
       session.#reserved = await session.#client.reserve()
     } catch (error) {
       void session.#client.end({ timeout: 0 })

@@ -13,7 +13,12 @@ test('what is masked can be recognised and not read', () => {
 test('no name longer than a letter survives masking', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[a-z]{2,12}$/), fc.constantFrom('', '@example.com'), (name, domain) => {
-      assert.equal(masked(name + domain).includes(name), false)
+      assert.equal(
+        masked(name + domain)
+          .slice(0, -domain.length || undefined)
+          .includes(name),
+        false,
+      )
     }),
   )
 })
