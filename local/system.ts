@@ -131,6 +131,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     for (const [name, fn] of declared) revisions.set(name, revisionOf(fn))
     closing.push(() => Promise.all([...revisions.values()].map(revision => revision.stop())))
     await Promise.all([...revisions.values()].map(revision => revision.warm()))
+    const cold = [...declared.values()].filter(fn => fn.scale.min > 0 && revisions.get(fn.name)?.pids.length === 0)
+    if (cold.length > 0) throw new Error(`${cold.map(fn => fn.name).join(', ')} did not start; the logs are in ${logDir}`)
     const warm = [...declared.values()].filter(fn => fn.scale.min > 0).map(fn => fn.name)
     say(`warm: ${warm.join(', ')}; ${declared.size - warm.length} more functions start with their first request or event`)
 

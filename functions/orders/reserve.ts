@@ -15,9 +15,10 @@ export const reserveOrders = schedule({
   scale: { max: 1 },
   async handle({ db, call, now, newId }) {
     for (const waiting of await listAwaitingStock(db.orders.sql, roundLimit)) {
+      // Transient: the stock service is still away. The round ends, and the next one begins with the same order.
       const change = await reserveFor(call.inventory, waiting.id, waiting.lines).then(
         reservationId => (order: Order) => place(order, reservationId, now()),
-        error => (order: Order) => short(order, error, now()),
+        error => (order: Order) => refused(order, error, now()),
       )
       await db.orders.transaction(async tx => {
         const order = await loadOrderForUpdate(tx, waiting.id)
@@ -28,7 +29,8 @@ export const reserveOrders = schedule({
   },
 })
 
-function short(order: Order, error: unknown, now: Date): Change {
-  if (error instanceof Rejected && error.code === 'insufficient_stock') return reject(order, 'insufficient_stock', now)
+/** A refusal of any kind is final: an order that can never be served must not stand before the others. */
+function refused(order: Order, error: unknown, now: Date): Change {
+  if (error instanceof Rejected) return reject(order, error.code, now)
   throw error
 }

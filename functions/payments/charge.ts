@@ -1,5 +1,4 @@
 import type { NewEvent } from '../../shared/events/catalog.ts'
-import { firstDelivery } from '../../shared/events/inbox.ts'
 import { publish } from '../../shared/events/outbox.ts'
 import { event } from '../../shared/function/declare.ts'
 import { developmentGateway } from './development-gateway.ts'
@@ -16,7 +15,10 @@ export const chargePayment = event({
   setup: () => ({ gateway: developmentGateway as PaymentGateway }),
   async handle({ db, gateway, newId }, placed) {
     const { orderId, total: amount, currency, paymentToken: token } = placed.data
-    if (await findPayment(db.payments.sql, orderId)) return
+    const existing = await findPayment(db.payments.sql, orderId)
+    // Cancelled before it was charged, or while it was: whatever an earlier delivery may have taken goes back.
+    if (existing?.state === 'void') return gateway.refund({ key: orderId })
+    if (existing) return
     const outcome: ChargeOutcome =
       amount === 0
         ? { outcome: 'taken', reference: 'nothing to pay' }
@@ -31,15 +33,13 @@ export const chargePayment = event({
       gatewayReference: outcome.outcome === 'taken' ? outcome.reference : null,
       declineCode: outcome.outcome === 'declined' ? outcome.code : null,
     }
+    // The order's one payment row is the inbox: a second delivery finds it.
     const saved = await db.payments.transaction(async tx => {
-      if (!(await firstDelivery(tx, 'payments-charge', placed.id)) || !(await insertPayment(tx, payment))) return false
+      if (!(await insertPayment(tx, payment))) return false
       await publish(tx, newId, [chargedEvent(payment)])
       return true
     })
-    if (saved || !payment.gatewayReference) return
-    // Cancelled while the provider worked: what was taken goes back. Another delivery of the same charge keeps it.
-    const other = await findPayment(db.payments.sql, orderId)
-    if (other?.state === 'void') await gateway.refund({ key: `refund:${orderId}`, reference: payment.gatewayReference })
+    if (!saved && (await findPayment(db.payments.sql, orderId))?.state === 'void') await gateway.refund({ key: orderId })
   },
 })
 

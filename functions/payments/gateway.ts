@@ -3,8 +3,8 @@ export interface PaymentGateway {
   readonly name: string
   /** Takes an amount. The same key again gives the first outcome. Throws Transient when the provider gave none. */
   charge(request: ChargeRequest): Promise<ChargeOutcome>
-  /** Gives a charge back in full. Giving it back again finds it done. */
-  refund(request: { key: string; reference: string }): Promise<void>
+  /** Gives back whatever was taken under a charge's key: all of it, or nothing when nothing was taken or it is given back already. */
+  refund(request: { key: string }): Promise<void>
 }
 
 export interface ChargeRequest {

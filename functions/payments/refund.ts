@@ -20,17 +20,14 @@ export const refundPayment = event({
   async handle({ db, gateway, newId }, cancelled) {
     const { orderId } = cancelled.data
     const paid = await findPayment(db.payments.sql, orderId)
-    if (paid?.state === 'succeeded' && paid.gatewayReference) {
-      await gateway.refund({ key: `refund:${orderId}`, reference: paid.gatewayReference })
-    }
+    if (paid?.state === 'succeeded') await gateway.refund({ key: orderId })
     await db.payments.transaction(async tx => {
       if (!(await firstDelivery(tx, 'payments-refund', cancelled.id))) return
       if (!paid && (await insertPayment(tx, voidPayment(orderId, newId(), gateway.name)))) return
       const current = await findPayment(tx, orderId, true)
       if (current?.state !== 'succeeded') return
       // Charged between our look and our lock.
-      if (!paid && current.gatewayReference)
-        await gateway.refund({ key: `refund:${orderId}`, reference: current.gatewayReference })
+      if (!paid) await gateway.refund({ key: orderId })
       await markRefunded(tx, orderId)
       const { id: paymentId, amount, currency } = current
       await publish(tx, newId, [{ type: 'tidemark.payment.refunded.v1', data: { orderId, paymentId, amount, currency } }])

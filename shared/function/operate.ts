@@ -81,7 +81,7 @@ function callOf(operation: Operation, request: OperationRequest, caller: Caller)
 
 function fingerprint(operation: Operation, request: OperationRequest): string {
   return createHash('sha256')
-    .update(`${operation.id} ${JSON.stringify(request.params)} `)
+    .update(`${operation.id} ${JSON.stringify(request.params)} ${request.headers['if-match'] ?? ''} `)
     .update(request.raw)
     .digest('base64url')
 }
