@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { JWK } from 'jose'
 import type { TidemarkFunction } from '../shared/function/declare.ts'
 import { databases } from '../shared/function/resources.ts'
-import { configOf } from '../shared/function/start.ts'
+import { configOf, nodeOptionsOf } from '../shared/function/start.ts'
 import { functionClient, issuerName } from './issuer.ts'
 import type { ServiceUrls } from './services/service.ts'
 
@@ -59,5 +59,9 @@ export function functionEnvironment(
     ...given.extra,
   }
   const declared = Object.keys(configOf(fn).shape)
-  return Object.fromEntries(declared.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])))
+  const options = nodeOptionsOf(fn)
+  return Object.fromEntries([
+    ...(options ? [['NODE_OPTIONS', options]] : []),
+    ...declared.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])),
+  ])
 }

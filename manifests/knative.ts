@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { z } from 'zod'
 import type { TidemarkFunction } from '../shared/function/declare.ts'
-import { configOf, platformConfig } from '../shared/function/start.ts'
+import { configOf, nodeOptionsOf, platformConfig } from '../shared/function/start.ts'
 
 const header = (fn: TidemarkFunction): string =>
   `# ${fn.summary}. Derived by \`npm run manifests\` from the declaration of ${fn.name}.\n`
@@ -56,7 +56,8 @@ function environment(fn: TidemarkFunction): { name: string }[] {
     string,
     z.ZodType,
   ][]
-  return variables.flatMap(([name, schema]): { name: string; value?: string; valueFrom?: object }[] => {
+  const options = nodeOptionsOf(fn)
+  const derived = variables.flatMap(([name, schema]): { name: string; value?: string; valueFrom?: object }[] => {
     if (name === 'CLIENT_ID') return [{ name, value: fn.name }]
     if (name === 'CLIENT_SECRET') return [{ name, valueFrom: { secretKeyRef: { name: `client-${fn.name}`, key: 'secret' } } }]
     const optional = schema.safeParse(undefined).success
@@ -65,6 +66,7 @@ function environment(fn: TidemarkFunction): { name: string }[] {
     }
     return optional ? [] : [{ name, valueFrom: { configMapKeyRef: { name: 'tidemark', key: name } } }]
   })
+  return options ? [...derived, { name: 'NODE_OPTIONS', value: options }] : derived
 }
 
 /** `ORDERS_DATABASE_URL` → `orders-database`: one Secret a thing, so that one can be given without the others. */

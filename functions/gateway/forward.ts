@@ -40,23 +40,26 @@ export function forward(target: URL, request: IncomingMessage, response: ServerR
     headers: forwardedHeaders(target, request, context),
   })
   const fail = (cause: Error) => reject(new Transient('unavailable', 'The function gave no answer.', { cause }))
-  const timer = setTimeout(() => upstream.destroy(new Error('deadline')), Math.max(context.deadline - Date.now(), 1))
+  let answered = false
   upstream.on('error', fail)
   upstream.on('response', incoming => {
     const failure = failureOf(incoming)
     if (failure) {
+      answered = true
       incoming.resume()
       return reject(failure)
     }
     response.statusCode = incoming.statusCode ?? 502
     for (const [name, value] of endToEnd(incoming.headers)) response.setHeader(name, value)
     incoming.on('error', fail)
+    incoming.on('end', () => {
+      answered = true
+    })
     incoming.pipe(response)
   })
-  // The client went away, or has its answer.
+  // The client has its answer, has been told that there is none in time, or went away.
   response.on('close', () => {
-    clearTimeout(timer)
-    if (!response.writableFinished) upstream.destroy()
+    if (!answered) upstream.destroy()
     resolve()
   })
   request.on('error', () => upstream.destroy())

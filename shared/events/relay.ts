@@ -39,7 +39,7 @@ export interface RelayOptions {
 }
 
 /** Milliseconds between looks at an empty outbox: soon after work, rarely after a quiet time. */
-const soonest = 4
+const soonest = 8
 const latest = 40
 const lockNamespace = 0x7469_6465 // "tide"
 

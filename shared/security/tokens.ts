@@ -1,5 +1,6 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
-import { Rejected, Transient } from '../errors.ts'
+import { errors, jwtVerify } from 'jose'
+import { Rejected } from '../errors.ts'
+import { issuerKeys } from './issuer-keys.ts'
 import type { Scope } from './scopes.ts'
 
 /** Who calls, as the token says. */
@@ -21,20 +22,15 @@ const rememberedLimit = 2_000
 /** A remembered token is verified again after this, so that a key that was withdrawn stops working soon. */
 const rememberedMilliseconds = 60_000
 
-/** What jose says when the issuer gave no answer in time, one that was no 200, or one that holds no keys: not the token's fault. */
-const keysUnreadable = new Set([errors.JWKSTimeout.code, errors.JOSEError.code, errors.JWKSInvalid.code])
-
 /**
  * Verifies JWT access tokens (RFC 9068) against the issuer's published keys.
  */
 export function tokenVerifier(options: { jwksUrl: string; issuer: string; audience: string; now?: () => number }): TokenVerifier {
   const now = options.now ?? Date.now
-  // Made with the first token: it loads what the global fetch needs, 24 ms of CPU, and nothing before it needs that.
-  let keys: ReturnType<typeof createRemoteJWKSet> | undefined
+  const keys = issuerKeys(options.jwksUrl, now)
   const remembered = new Map<string, { caller: Caller; until: number }>()
 
   async function check(token: string): Promise<Caller> {
-    keys ??= createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 3_000, cooldownDuration: 5_000 })
     const { payload } = await jwtVerify(token, keys, {
       issuer: options.issuer,
       audience: options.audience,
@@ -42,9 +38,7 @@ export function tokenVerifier(options: { jwksUrl: string; issuer: string; audien
       requiredClaims: ['exp', 'sub'],
       currentDate: new Date(now()),
     }).catch(cause => {
-      if (!(cause instanceof errors.JOSEError) || keysUnreadable.has(cause.code)) {
-        throw new Transient('unavailable', "The issuer's keys cannot be read.", { cause })
-      }
+      if (!(cause instanceof errors.JOSEError)) throw cause
       throw new Rejected(
         'unauthenticated',
         cause instanceof errors.JWTExpired ? 'The token has expired.' : 'The token is not valid.',

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 /** A position in a trace as W3C Trace Context writes it (https://www.w3.org/TR/trace-context/). */
 export interface TraceContext {
@@ -22,8 +22,21 @@ export function parseTraceparent(text: string | undefined): TraceContext | undef
 export const formatTraceparent = (context: TraceContext): string =>
   `00-${context.traceId}-${context.spanId}-${context.sampled ? '01' : '00'}`
 
+const pool = Buffer.alloc(8_192)
+let used = pool.length
+
+/** Random bytes from a pool: one call into the system for a thousand spans. */
+function pooledBytes(count: number): Buffer {
+  if (used + count > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  used += count
+  return pool.subarray(used - count, used)
+}
+
 /** The next position below `parent`, or the first one of a new trace. */
-export function childOf(parent: TraceContext | undefined, random: (bytes: number) => Buffer = randomBytes): TraceContext {
+export function childOf(parent: TraceContext | undefined, random: (bytes: number) => Buffer = pooledBytes): TraceContext {
   if (parent) return { traceId: parent.traceId, spanId: random(8).toString('hex'), sampled: parent.sampled }
   const bytes = random(24)
   return { traceId: bytes.toString('hex', 0, 16), spanId: bytes.toString('hex', 16, 24), sampled: true }
