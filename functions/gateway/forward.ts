@@ -50,7 +50,7 @@ export function forward(target: URL, request: IncomingMessage, response: ServerR
       return reject(failure)
     }
     response.statusCode = incoming.statusCode ?? 502
-    for (const [name, value] of endToEnd(incoming.headers)) response.setHeader(name, value)
+    copyEndToEnd(incoming.headers, (name, value) => response.setHeader(name, value))
     incoming.on('error', fail)
     incoming.on('end', () => {
       answered = true
@@ -79,7 +79,10 @@ function failureOf({ statusCode = 502, headers }: IncomingMessage): Transient | 
 }
 
 function forwardedHeaders(target: URL, request: IncomingMessage, context: WorkContext): Record<string, string | string[]> {
-  const headers = Object.fromEntries(endToEnd(request.headers))
+  const headers: Record<string, string | string[]> = {}
+  copyEndToEnd(request.headers, (name, value) => {
+    headers[name] = value
+  })
   headers.host = target.host
   headers['x-forwarded-for'] = request.socket.remoteAddress ?? ''
   headers['x-forwarded-host'] = request.headers.host ?? ''
@@ -90,10 +93,11 @@ function forwardedHeaders(target: URL, request: IncomingMessage, context: WorkCo
 }
 
 /** All headers but those of this connection, some of which only `Connection` names. */
-function endToEnd(headers: IncomingMessage['headers']): [string, string | string[]][] {
-  const named = headers.connection?.toLowerCase().split(/\s*,\s*/)
-  return Object.entries(headers).filter(
-    (header): header is [string, string | string[]] =>
-      header[1] !== undefined && !hopByHop.has(header[0]) && !named?.includes(header[0]),
-  )
+function copyEndToEnd(headers: IncomingMessage['headers'], copy: (name: string, value: string | string[]) => void): void {
+  const connection = headers.connection?.toLowerCase()
+  const named = connection && connection !== 'keep-alive' && connection !== 'close' ? connection.split(/\s*,\s*/) : undefined
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined && !hopByHop.has(name) && !named?.includes(name)) copy(name, value)
+  }
 }

@@ -4,7 +4,7 @@ import { Transient } from '../errors.ts'
 import { runWork, type WorkContext } from '../telemetry/context.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { childOf, parseTraceparent, type SpanKind, type SpanSink } from '../telemetry/trace.ts'
+import { childOf, parseTraceparent, pooledBytes, type SpanKind, type SpanSink } from '../telemetry/trace.ts'
 import { sendProblem } from './problem.ts'
 
 export interface Telemetry {
@@ -42,7 +42,7 @@ export async function instrumented(
   const parent = parseTraceparent(work.traceparent ?? (request.headers.traceparent as string | undefined))
   const given = request.headers['x-request-id']
   const context: WorkContext = {
-    requestId: typeof given === 'string' && validate(given) ? given : uuidv7(),
+    requestId: typeof given === 'string' && validate(given) ? given : uuidv7({ random: pooledBytes(16) }),
     trace: childOf(parent),
     spans: telemetry.spans,
     deadline: start + (asked > 0 ? Math.min(asked, work.deadline) : work.deadline),

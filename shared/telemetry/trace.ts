@@ -26,7 +26,7 @@ const pool = Buffer.alloc(8_192)
 let used = pool.length
 
 /** Random bytes from a pool: one call into the system for a thousand spans. */
-function pooledBytes(count: number): Buffer {
+export function pooledBytes(count: number): Buffer {
   if (used + count > pool.length) {
     randomFillSync(pool)
     used = 0
