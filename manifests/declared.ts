@@ -1,5 +1,6 @@
 import { functions } from '../functions/index.ts'
-import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
+import type { TidemarkFunction } from '../shared/function/declare.ts'
+import type { Operation } from '../shared/function/operation.ts'
 
 /** Every function's declaration, in the order of the registry. */
 export async function declaredFunctions(): Promise<TidemarkFunction[]> {

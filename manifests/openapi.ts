@@ -7,7 +7,8 @@ import {
   type ZodOpenApiResponseObject,
 } from 'zod-openapi'
 import { allCodes, type Code, statusOf, titleOf } from '../shared/errors.ts'
-import type { Operation, TidemarkFunction } from '../shared/function/declare.ts'
+import type { TidemarkFunction } from '../shared/function/declare.ts'
+import type { Operation } from '../shared/function/operation.ts'
 import { scopes } from '../shared/security/scopes.ts'
 import { declaredFunctions, methodOf, parametersOf, pathOf } from './declared.ts'
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { operation, service } from '../shared/function/declare.ts'
+import { service } from '../shared/function/declare.ts'
+import { operation } from '../shared/function/operation.ts'
 import { start } from '../shared/function/start.ts'
 
 /** A process as `main.ts` makes it, of a function that takes its time; for tests of draining and of the log. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { reserve } from '../../functions/inventory/reserve.ts'
-import { operation, service } from '../../shared/function/declare.ts'
+import { service } from '../../shared/function/declare.ts'
+import { operation } from '../../shared/function/operation.ts'
 import { start } from '../../shared/function/start.ts'
 
 const expiresAt = new Date(0).toISOString()

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
 import { Count, Id, Location, page, pageQuery, Sku, Timestamp } from '../../shared/fields.ts'
-import { operation, service } from '../../shared/function/declare.ts'
+import { service } from '../../shared/function/declare.ts'
+import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { type Alert, AlertBody, alertBody } from './alert.ts'
 

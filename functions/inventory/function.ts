@@ -1,4 +1,4 @@
-import { operation } from '../../shared/function/declare.ts'
+import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import type { StockLedger } from './ledger.ts'
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { idempotently } from '../../shared/data/idempotency.ts'
 import { Id } from '../../shared/fields.ts'
-import { http, Reply } from '../../shared/function/declare.ts'
+import { http } from '../../shared/function/declare.ts'
+import { Reply } from '../../shared/function/operation.ts'
 import { cancel, OrderBody, orderBody } from './order.ts'
 import { loadOrderForUpdate, saveOrder } from './store.ts'
 

@@ -1,7 +1,8 @@
 import type { Kafka, Producer } from 'kafkajs'
 import { z } from 'zod'
 import { Rejected, Transient } from '../../shared/errors.ts'
-import { operation, service } from '../../shared/function/declare.ts'
+import { service } from '../../shared/function/declare.ts'
+import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { newestDeadLetters } from './newest-dead-letters.ts'
 

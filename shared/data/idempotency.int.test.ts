@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type ClonedDatabase, cloneDatabase } from '../../test/environment.ts'
 import { Rejected } from '../errors.ts'
-import { type Call, Reply } from '../function/declare.ts'
+import { type Call, Reply } from '../function/operation.ts'
 import { idempotently } from './idempotency.ts'
 import { type Database, openDatabase } from './postgres.ts'
 

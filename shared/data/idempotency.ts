@@ -1,5 +1,5 @@
 import { Rejected } from '../errors.ts'
-import { type Call, Reply } from '../function/declare.ts'
+import { type Call, Reply } from '../function/operation.ts'
 import type { Database, Queryable, Tx } from './postgres.ts'
 
 /** The first answer to a key, or undefined. Throws Rejected when the key came with another request. */

@@ -7,7 +7,8 @@ import { issueToken } from '../../test/token-issuer.ts'
 import { Rejected, Transient } from '../errors.ts'
 import { currentWork } from '../telemetry/context.ts'
 import { formatTraceparent } from '../telemetry/trace.ts'
-import { operation, Reply, service } from './declare.ts'
+import { service } from './declare.ts'
+import { operation, Reply } from './operation.ts'
 import { problemOf } from './problem.ts'
 
 const define = operation<unknown>()

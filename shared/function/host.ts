@@ -4,9 +4,10 @@ import { Rejected } from '../errors.ts'
 import type { EventCodec } from '../events/codec.ts'
 import { requireScope, type TokenVerifier } from '../security/tokens.ts'
 import { parseJson, readBody } from './body.ts'
-import type { EventSink, EventTrigger, Operation, RawListener, Schedule, TidemarkFunction } from './declare.ts'
+import type { EventSink, EventTrigger, RawListener, Schedule, TidemarkFunction } from './declare.ts'
 import { instrumented, type Telemetry } from './instrument.ts'
 import { operate } from './operate.ts'
+import type { Operation } from './operation.ts'
 import { sendJson, sendProblem, sendText } from './problem.ts'
 
 export interface Platform extends Telemetry {

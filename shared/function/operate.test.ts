@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { Rejected } from '../errors.ts'
 import { Quantity, Sku } from '../fields.ts'
-import { type Call, type Operation, operation, Reply } from './declare.ts'
 import { entityTag, operate } from './operate.ts'
+import { type Call, type Operation, operation, Reply } from './operation.ts'
 
 const caller = { subject: 'anna', client: 'shop', scopes: new Set<string>() }
 let seen: { input: unknown; call: Call } | undefined

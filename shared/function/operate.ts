@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { Rejected } from '../errors.ts'
 import type { Caller } from '../security/tokens.ts'
-import { type Call, type Operation, Reply } from './declare.ts'
+import { type Call, type Operation, Reply } from './operation.ts'
 
 /** A request as an operation needs it, whichever server read it. */
 export interface OperationRequest {

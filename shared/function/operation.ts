@@ -1,0 +1,85 @@
+import type { z } from 'zod'
+import type { RejectedCode } from '../errors.ts'
+import type { Scope } from '../security/scopes.ts'
+import type { Caller } from '../security/tokens.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+export type Route = `${Method} /${string}`
+
+/** What a handler knows of the request beside its input. */
+export interface Call extends Caller {
+  /** The Idempotency-Key, made unique by the client that sent it; absent when none was sent. */
+  readonly idempotencyKey?: string
+  /** SHA-256 over the operation and its input: the same key with another fingerprint is another request. */
+  readonly fingerprint: string
+  /** The version named by If-Match; absent when none was sent. */
+  readonly ifMatch?: number
+}
+
+/** An answer with a status or headers of its own. */
+export class Reply<T> {
+  readonly status: number
+  /** The body as JSON text. */
+  readonly text: string
+  readonly headers: Readonly<Record<string, string>>
+  declare readonly bodyType?: T
+
+  private constructor(status: number, text: string, headers: Readonly<Record<string, string>>) {
+    this.status = status
+    this.text = text
+    this.headers = headers
+  }
+
+  static of<T>(status: number, body: T, headers: Readonly<Record<string, string>> = {}): Reply<T> {
+    return new Reply<T>(status, JSON.stringify(body), headers)
+  }
+
+  /** A body that has been made into text already, to be remembered. */
+  static ofText<T>(status: number, text: string, headers: Readonly<Record<string, string>> = {}): Reply<T> {
+    return new Reply<T>(status, text, headers)
+  }
+}
+
+export interface Operation<D = never, I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
+  readonly route: Route
+  readonly id: string
+  readonly summary: string
+  readonly description?: string
+  readonly allow: readonly Scope[]
+  /** Path parameters are those named in the route; the rest is the query for GET and DELETE, else the body. */
+  readonly input: I
+  readonly output: O
+  readonly status: number
+  /** Other statuses with the same body, and what each means. */
+  readonly also?: Readonly<Record<number, string>>
+  readonly problems: readonly RejectedCode[]
+  readonly idempotent: boolean
+  readonly ifMatch: boolean
+  /** Bytes a body may have. */
+  readonly bodyLimit: number
+  /** Milliseconds from the first byte to the answer. */
+  readonly deadline: number
+  readonly example?: unknown
+  handle(deps: D, input: z.output<I>, call: Call): Promise<z.output<O> | Reply<z.output<O>>>
+}
+
+export type OperationDefinition<D, I extends z.ZodObject, O extends z.ZodType> = Pick<
+  Operation<D, I, O>,
+  'route' | 'summary' | 'allow' | 'input' | 'output' | 'handle'
+> &
+  Partial<Operation<D, I, O>>
+
+/** One operation of a function that serves several. The function's own type of dependencies comes first: `operation<Stock>()({…})`. */
+export const operation =
+  <D>() =>
+  <I extends z.ZodObject, O extends z.ZodType>(
+    definition: OperationDefinition<D, I, O> & { id: string },
+  ): Operation<D, I, O> => ({
+    status: 200,
+    problems: [],
+    idempotent: false,
+    ifMatch: false,
+    bodyLimit: 1024 * 1024,
+    deadline: 10_000,
+    ...definition,
+  })
