@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Cron } from 'croner'
@@ -55,7 +55,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const { say, ports } = options
   const dataDir = resolve(options.dataDir)
   const logDir = join(dataDir, 'log')
-  mkdirSync(logDir, { recursive: true })
   const closing: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const close of closing.splice(0).reverse()) await close()
@@ -66,6 +65,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const dist = pathToFileURL(join(dataDir, 'dist', '/'))
     const book = await openProcessBook(makeFolder(dataDir, 'functions'), say)
     closing.push(async () => book.close())
+    // The logs are of this run: a line a request and event soon fills a disk.
+    rmSync(logDir, { recursive: true, force: true })
+    mkdirSync(logDir, { recursive: true })
     const [services] = await Promise.all([
       startServices({ dataDir: makeFolder(dataDir, 'services'), ...(options.urls && { urls: options.urls }), ports, say }),
       buildFunctions(dist),
@@ -76,7 +78,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const secrets = localSecrets(dataDir)
     const issuer = await startIssuer({
       host: options.host ?? '127.0.0.1',
-      port: await portFor(7490, ports),
+      port: await portFor(7490, options),
       key: secrets.issuerKey,
       client: id =>
         id === retailer.id ? retailer : Object.hasOwn(functions, id) ? functionClient(id, secrets.clientSecret) : undefined,
@@ -86,9 +88,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const declared = new Map(
       await Promise.all(Object.entries(functions).map(async ([name, load]) => [name, await load()] as const)),
     )
-    const gatewayPort = options.gatewayPort ?? (await portFor(8080, ports))
+    const gatewayPort = options.gatewayPort ?? (await portFor(8080, options))
     const revisions = new Map<string, Revision>()
-    const activator = await startActivator(await portFor(7480, ports), name => revisions.get(name))
+    const activator = await startActivator(await portFor(7480, options), name => revisions.get(name))
     closing.push(() => activator.close())
 
     const extra = { ...options.env, NODE_COMPILE_CACHE: undefined }
@@ -171,9 +173,11 @@ function makeFolder(parent: string, name: string): string {
   return folder
 }
 
-async function portFor(wanted: number, policy: 'preferred' | 'free'): Promise<number> {
-  if (policy === 'free') return freePort()
-  return (await isFree(wanted)) ? wanted : freePort()
+async function portFor(wanted: number, { ports, say }: SystemOptions): Promise<number> {
+  if (ports === 'preferred' && (await isFree(wanted))) return wanted
+  const port = await freePort()
+  if (ports === 'preferred') say(`port ${wanted} is taken, using ${port}`)
+  return port
 }
 
 /** The same objects that a cluster is given. */
