@@ -126,13 +126,19 @@ test('while Redis is away each gateway counts for itself and nobody is turned aw
   assert.equal(answers.filter(({ refusal }) => !refusal).length, 5)
 })
 
-test('a gateway that starts while Redis is away lets its callers in', async () => {
+test('a gateway that starts while Redis is away lets its callers in, and it is seen when Redis is there again', async () => {
   const connection = await before()
   connection.cut()
-  const redis = openRedis({ url: `redis://127.0.0.1:${connection.port}`, service: 'test' })
+  const seen: boolean[] = []
+  const redis = openRedis({ url: `redis://127.0.0.1:${connection.port}`, service: 'test', up: up => seen.push(up) })
   ending.push(() => redis.disconnect())
   const limit = rateLimit({ redis, requests: 5, seconds: 60, limited: () => {} })
   const response = new ServerResponse(new IncomingMessage(new Socket()))
   await limit.take(randomUUID(), response)
   assert.match(String(response.getHeader('ratelimit')), /r=4/)
+
+  while (seen.at(-1) !== false) await new Promise(resolve => setTimeout(resolve, 5))
+  connection.restore()
+  await isReady(redis)
+  assert.equal(seen.at(-1), true)
 })

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
  * Redis is used for what a function can do without (limits, caches): a command waits at most 500 ms and fails at once
  * while there is no connection, so that the caller falls back instead of queueing.
  */
-export function openRedis(options: { url: string; service: string }): Redis {
+export function openRedis(options: { url: string; service: string; up?: (up: boolean) => void }): Redis {
   const redis = new Redis(options.url, {
     connectionName: options.service,
     enableOfflineQueue: false,
@@ -14,7 +14,9 @@ export function openRedis(options: { url: string; service: string }): Redis {
     enableAutoPipelining: true,
     retryStrategy: attempt => Math.min(100 * attempt, 2_000),
   })
-  // Every failed reconnect is reported here; the callers count what they could not do.
+  redis.on('ready', () => options.up?.(true))
+  redis.on('close', () => options.up?.(false))
+  // Every failed reconnect is told here again: `up` says it once.
   redis.on('error', () => {})
   return redis
 }

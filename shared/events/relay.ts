@@ -60,7 +60,7 @@ export async function relay(options: RelayOptions, signal: AbortSignal): Promise
     const connection = session.sql
     let producer: Producer | undefined
     try {
-      if (!(await takeLock(connection, options.name, signal))) continue
+      if (!(await Promise.race([session.lost, takeLock(connection, options.name, signal)]))) continue
       options.metrics.active(true)
       producer = options.kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
       await producer.connect()

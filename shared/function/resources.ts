@@ -86,9 +86,10 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
   },
   redis: {
     settings: () => ({ REDIS_URL: secret(setting.url()) }),
-    async open({ settings, service }) {
+    async open({ settings, service, metrics }) {
       const { openRedis } = await import('../data/redis.ts')
-      const redis = openRedis({ url: String(settings.REDIS_URL), service })
+      const isUp = metrics.gauge('tidemark_redis_up', 'Whether Redis is there. Without it the function does what it can alone.')
+      const redis = openRedis({ url: String(settings.REDIS_URL), service, up: up => isUp.set(up ? 1 : 0) })
       return { value: redis, close: async () => redis.disconnect() }
     },
   },

@@ -63,7 +63,11 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
   const config = parseConfig(configOf(fn), env) as z.output<typeof platformConfig> & Settings
   const log = createLog({ service: fn.name, level: config.LOG_LEVEL })
   const metrics = new Metrics(fn.name)
-  const spans = spanSink({ endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, service: fn.name })
+  const spans = spanSink({
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    service: fn.name,
+    failed: error => log.error({ cause: (error as Error).message }, 'spans cannot be exported'),
+  })
   const opened = await openResources(fn, config, metrics)
   const deps = { ...opened.deps, config, now: () => new Date(), newId: uuidv7, log, metrics } as unknown as Deps
   const own = await fn.setup?.(deps as never)

@@ -69,7 +69,7 @@ const waitingLimit = 2_048
  * Where finished spans go. Ids travel in `traceparent` whether or not anybody collects the spans;
  * with an OTLP endpoint the OpenTelemetry SDK is loaded behind the first answer and takes what has been kept until then.
  */
-export function spanSink(options: { endpoint: string | undefined; service: string }): SpanSink {
+export function spanSink(options: { endpoint: string | undefined; service: string; failed: (error: unknown) => void }): SpanSink {
   if (!options.endpoint) return { record: () => {}, close: async () => {} }
   const waiting: FinishedSpan[] = []
   let exporter: SpanSink | undefined
@@ -77,7 +77,7 @@ export function spanSink(options: { endpoint: string | undefined; service: strin
     exporter = await otlpSink({ endpoint: options.endpoint as string, service: options.service })
     for (const span of waiting.splice(0)) exporter.record(span)
   })
-  loading.catch(() => {})
+  loading.catch(options.failed)
   return {
     record(span) {
       if (!span.context.sampled) return
