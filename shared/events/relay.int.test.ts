@@ -189,6 +189,28 @@ test('of two relays one works, and the other takes over when it ends', async () 
   assert.deepEqual(versionsOf('G'), [1, 2])
 })
 
+test('a relay that stands by takes over although its own connection was lost while it waited', async () => {
+  const first = startRelay('working')
+  await until(
+    'the first works',
+    () => first.active,
+    is => is,
+  )
+  const second = startRelay('standing-by')
+  const killStandby = async () =>
+    (await database.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'standing-by'`).length
+  await until('it stands by', killStandby, killed => killed > 0)
+  await until(
+    'it has noticed',
+    () => second.failures.length,
+    failures => failures > 0,
+  )
+  await first.stop()
+  await insertOutbox(database.sql, [changed('S', 1)])
+  await arrived(1)
+  assert.ok(second.active)
+})
+
 test('a transaction that commits late is sent before the younger events of its key that follow it', async () => {
   const { promise: commit, resolve: letCommit } = Promise.withResolvers<void>()
   const { promise: inserted, resolve: hasInserted } = Promise.withResolvers<void>()
