@@ -18,5 +18,5 @@ FROM node:24.21.0-bookworm-slim AS production
 WORKDIR /app
 COPY --from=build /app/dist ./
 USER node
-EXPOSE 8080 9090
+EXPOSE 8080 9464
 ENTRYPOINT ["node", "main.mjs"]

@@ -16,6 +16,7 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-evaluate': async () => (await import('./alerts/evaluate.ts')).evaluateAlerts,
   'alerts-set-thresholds': async () => (await import('./alerts/set-thresholds.ts')).setThresholds,
   'alerts-read': async () => (await import('./alerts/read.ts')).readAlerts,
+  'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,
   'outbox-relay': async () => (await import('./plumbing/outbox-relay.ts')).outboxRelay,

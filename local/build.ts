@@ -1,14 +1,19 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { build } from 'esbuild'
+import { bundling } from './bundle.ts'
 import { cachedEntry, fillCompileCache } from './compile-cache.ts'
-import { nodeModulesByRequire } from './node-modules-by-require.ts'
-import { unusedPackages } from './unused-packages.ts'
 
 /**
  * Bundles every function into `dist/`: one small entry, and a chunk for what each function needs.
  * Unbundled, a function's imports are some hundred files, and finding them takes several times longer than running them.
  */
 export async function buildFunctions(outdir: URL): Promise<void> {
+  await bundleFunctions(outdir)
+  await fillCompileCache(outdir)
+}
+
+/** The bundle alone, which is the same for the same sources. What V8 compiles of it differs a little from run to run. */
+export async function bundleFunctions(outdir: URL): Promise<void> {
   const root = new URL('../', import.meta.url)
   await rm(outdir, { recursive: true, force: true })
   await build({
@@ -19,20 +24,8 @@ export async function buildFunctions(outdir: URL): Promise<void> {
       start: new URL('shared/function/start.ts', root).pathname,
     },
     outdir: outdir.pathname,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    // ESM builds where a package has one: what is not used of them stays out.
-    mainFields: ['module', 'main'],
-    minifySyntax: true,
-    minifyWhitespace: true,
-    plugins: [nodeModulesByRequire, unusedPackages],
+    ...bundling,
     sourcemap: 'linked',
-    legalComments: 'none',
-    logLevel: 'warning',
-    outExtension: { '.js': '.mjs' },
     // Loaded by path at run time: the files of the API reference.
     external: ['swagger-ui-dist'],
   })
@@ -46,7 +39,6 @@ export async function buildFunctions(outdir: URL): Promise<void> {
   }
   const { name, version } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as { name: string; version: string }
   await writeFile(new URL('package.json', outdir), `${JSON.stringify({ name, version, type: 'module' })}\n`)
-  await fillCompileCache(outdir)
 }
 
 if (import.meta.main) {

@@ -1,13 +1,13 @@
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { functions as Functions } from '../functions/index.ts'
-import type { start as Start } from '../shared/function/start.ts'
+import type { configOf as ConfigOf, start as Start } from '../shared/function/start.ts'
 
 // `node local/compile-cache-run.ts DIST-URL`: starts every bundled function once, in this one process.
 const dist = process.argv[2] as string
 enableCompileCache({ directory: fileURLToPath(new URL('compile-cache', dist)), portable: true })
 const { functions } = (await import(new URL('functions.mjs', dist).href)) as { functions: typeof Functions }
-const { start } = (await import(new URL('start.mjs', dist).href)) as { start: typeof Start }
+const { configOf, start } = (await import(new URL('start.mjs', dist).href)) as { configOf: typeof ConfigOf; start: typeof Start }
 
 const nowhere = 'http://127.0.0.1:9'
 const databases = ['INVENTORY', 'ORDERS', 'PAYMENTS', 'ALERTS', 'NOTIFICATIONS']
@@ -24,7 +24,9 @@ for (const load of Object.values(functions)) {
   const fn = await load()
   // One that works by itself would look for its services until it is stopped.
   const { run: _run, ...listening } = fn
-  const running = await start(listening, environment)
+  // Whatever else a function cannot do without is an address of something.
+  const required = Object.entries(configOf(fn).shape).filter(([, setting]) => !setting.safeParse(undefined).success)
+  const running = await start(listening, { ...Object.fromEntries(required.map(([name]) => [name, nowhere])), ...environment })
   await fetch(`http://127.0.0.1:${running.port}/health/readiness`)
   await running.stop()
 }

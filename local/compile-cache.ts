@@ -12,7 +12,7 @@ await import('./function.mjs')
 `
 
 /** The user of the image. Node keeps a cache for each user, in a folder whose name ends in the user's id. */
-const imageUser = 1000
+export const imageUser = 1000
 
 /**
  * Keeps what V8 compiles of the bundle beside it, so that a start reads it instead of compiling: every function is started once,

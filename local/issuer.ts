@@ -5,6 +5,7 @@ import { importJWK, type JWK, SignJWT } from 'jose'
 import { readBody } from '../shared/function/body.ts'
 import { sendJson } from '../shared/function/problem.ts'
 import { type Scope, scopes } from '../shared/security/scopes.ts'
+import { answeredHealth, drained, listening } from './cluster/health.ts'
 
 /** A client of the development issuer and what it may do. */
 export interface Client {
@@ -26,6 +27,12 @@ export const functionClient = (name: string, masterSecret: string): Client => ({
   secret: createHmac('sha256', masterSecret).update(name).digest('base64url'),
   scopes: ['stock:read', 'stock:write'],
 })
+
+/** The retailer, and every function that there is. */
+export const localClient =
+  (functions: object, masterSecret: string) =>
+  (id: string): Client | undefined =>
+    id === retailer.id ? retailer : Object.hasOwn(functions, id) ? functionClient(id, masterSecret) : undefined
 
 export interface Issuer {
   readonly url: string
@@ -50,6 +57,7 @@ export async function startIssuer(options: {
 
   const server = createServer(async (request, response) => {
     try {
+      if (answeredHealth(request, response, server.listening)) return
       const path = request.url?.split('?', 1)[0]
       if (request.method === 'GET' && path === '/.well-known/jwks.json') return sendJson(response, 200, { keys: [publicKey] })
       if (request.method !== 'POST' || path !== '/oauth/token') return sendJson(response, 404, { error: 'not_found' })
@@ -69,10 +77,7 @@ export async function startIssuer(options: {
       sendJson(response, 400, { error: 'invalid_request' })
     }
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host ?? '127.0.0.1', resolve)
-  })
+  await listening(server, options.port, options.host ?? '127.0.0.1')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   const sign = (client: Client, granted: readonly string[]) =>
@@ -85,14 +90,7 @@ export async function startIssuer(options: {
       .setExpirationTime(`${tokenSeconds} s`)
       .sign(privateKey)
 
-  return {
-    url,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { url, close: () => drained(server) }
 }
 
 /** The `iss` of its tokens. A name and not its address, which may differ from start to start. */

@@ -8,9 +8,13 @@ import type { ServiceUrls } from './services/service.ts'
 import { databaseUrl, mailFrom } from './settings.ts'
 
 /** Brings the services to where the functions can stand on them: databases and migrations, topics, a sender who may send. */
-export async function prepare(services: ServiceUrls, say: (line: string) => void): Promise<void> {
+export async function prepare(
+  services: Pick<ServiceUrls, 'postgres' | 'kafka' | 'ses'>,
+  say: (line: string) => void,
+  { migrating = true } = {},
+): Promise<void> {
   const [applied, created] = await Promise.all([
-    prepareDatabases(services.postgres),
+    prepareDatabases(services.postgres, migrating),
     prepareTopics(services.kafka),
     allowSender(services.ses),
   ])
@@ -18,7 +22,7 @@ export async function prepare(services: ServiceUrls, say: (line: string) => void
   if (created) say(`topics made: ${topics.join(', ')}`)
 }
 
-async function prepareDatabases(postgresUrl: string): Promise<number> {
+async function prepareDatabases(postgresUrl: string, migrating: boolean): Promise<number> {
   const sql = postgres(databaseUrl(postgresUrl, 'x').replace(/tidemark_x$/, 'postgres'), { max: 1, onnotice: () => {} })
   try {
     for (const name of databases) {
@@ -28,6 +32,7 @@ async function prepareDatabases(postgresUrl: string): Promise<number> {
   } finally {
     await sql.end()
   }
+  if (!migrating) return 0
   const applied = await Promise.all(databases.map(name => migrate({ url: databaseUrl(postgresUrl, name), database: name })))
   return applied.flat().length
 }

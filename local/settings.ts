@@ -33,6 +33,9 @@ export const databaseUrl = (postgresUrl: string, name: string): string => `${pos
 export const mailFrom = 'alerts@tidemark.example'
 export const mailTo = 'buyer@tidemark.example'
 
+/** Where the activator takes events as a Broker to which nobody has subscribed. */
+export const localBroker = 'alerts-broker'
+
 /** The environment of every function: of all these, each is given just what it declares. */
 export function functionEnvironment(
   fn: TidemarkFunction,
@@ -54,6 +57,7 @@ export function functionEnvironment(
     NOTIFY_TO: mailTo,
     SEALING_KEYS: secrets.sealingKeys,
     SES_ENDPOINT: services.ses,
+    ALERTS_BROKER_URL: `http://127.0.0.1:${activatorPort}/${localBroker}`,
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local-development',
     ...given.extra,

@@ -8,7 +8,7 @@ import { functions } from '../functions/index.ts'
 import type { TidemarkFunction } from '../shared/function/declare.ts'
 import { closeIdleConnections, exchange } from '../shared/function/exchange.ts'
 import { buildFunctions } from './build.ts'
-import { functionClient, retailer, startIssuer } from './issuer.ts'
+import { localClient, startIssuer } from './issuer.ts'
 import { type Dispatcher, type KafkaSource, startDispatcher } from './kafka-source/dispatcher.ts'
 import { startActivator } from './knative/activator.ts'
 import { startInstance } from './knative/instance.ts'
@@ -80,8 +80,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       host: options.host ?? '127.0.0.1',
       port: await portFor(7490, options),
       key: secrets.issuerKey,
-      client: id =>
-        id === retailer.id ? retailer : Object.hasOwn(functions, id) ? functionClient(id, secrets.clientSecret) : undefined,
+      client: localClient(functions, secrets.clientSecret),
     })
     closing.push(() => issuer.close())
 
@@ -184,7 +183,7 @@ async function portFor(wanted: number, { ports, say }: SystemOptions): Promise<n
 function kafkaSources(): KafkaSource[] {
   const folder = new URL('../kafka-sources/', import.meta.url)
   return readdirSync(folder)
-    .filter(name => name.endsWith('.yaml') && !['kustomization.yaml', 'topics.yaml'].includes(name))
+    .filter(name => name.endsWith('.yaml') && name !== 'kustomization.yaml')
     .map(name => parse(readFileSync(new URL(name, folder), 'utf8')) as KafkaSource)
 }
 
@@ -193,7 +192,8 @@ const serve = (source: KafkaSource, kafka: Kafka, revisions: Map<string, Revisio
     source,
     kafka,
     say,
-    send: ({ ref }, { headers, body }, timeout) => post(revisions.get(ref.name), headers, body, timeout),
+    addressOf: ({ ref }) => ref?.name ?? '',
+    send: (name, { headers, body }, timeout) => post(revisions.get(name), headers, body, timeout),
   })
 
 /** One request to an instance, which is started when there is none. */

@@ -2,14 +2,25 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
+import type { z } from 'zod'
 import { consumerGroupOf } from '../shared/events/catalog.ts'
 import { databases } from '../shared/function/resources.ts'
+import { configOf } from '../shared/function/start.ts'
 import { declaredFunctions } from './declared.ts'
 
-interface Variable {
+interface Mounted {
   name: string
-  value?: string
-  valueFrom?: { secretKeyRef?: { name: string; key: string }; configMapKeyRef?: { name: string; key: string } }
+  optional?: boolean
+  items: { key: string; path: string }[]
+}
+
+interface Container {
+  args: string[]
+  env?: { name: string; value: string }[]
+  resources: { requests: Record<string, string>; limits: Record<string, string> }
+  securityContext: Record<string, unknown>
+  volumeMounts: { mountPath: string; readOnly: boolean }[]
+  readinessProbe: { httpGet: { path: string }; periodSeconds?: number }
 }
 
 interface KnativeService {
@@ -17,8 +28,15 @@ interface KnativeService {
   metadata: { name: string; labels: Record<string, string> }
   spec: {
     template: {
-      metadata: { annotations: Record<string, string> }
-      spec: { containerConcurrency: number; timeoutSeconds: number; containers: { args: string[]; env?: Variable[] }[] }
+      metadata: { annotations: Record<string, string>; labels: Record<string, string> }
+      spec: {
+        containerConcurrency: number
+        timeoutSeconds: number
+        serviceAccountName: string
+        automountServiceAccountToken: boolean
+        containers: Container[]
+        volumes: { projected: { sources: { configMap?: Mounted; secret?: Mounted }[] } }[]
+      }
     }
   }
 }
@@ -30,23 +48,25 @@ interface KafkaSource {
     topics: string[]
     initialOffset: string
     ordering: string
-    delivery: Record<string, unknown>
     sink: { ref: { kind: string; name: string } }
   }
 }
 
+/** What belongs to no single function. */
+const shared = ['migrate.yaml', 'service-account.yaml']
 const folder = (name: string) => new URL(`../${name}/`, import.meta.url)
 const resourcesIn = (name: string) =>
-  readdirSync(folder(name)).filter(file => file.endsWith('.yaml') && !['kustomization.yaml', 'topics.yaml'].includes(file))
+  readdirSync(folder(name)).filter(file => file.endsWith('.yaml') && !['kustomization.yaml', ...shared].includes(file))
 const textOf = (name: string, file: string) => readFileSync(new URL(file, folder(name)), 'utf8')
 
 const serviceOf = (name: string): KnativeService => parseAllDocuments(textOf('knative/base', `${name}.yaml`))[0]?.toJS()
-const environmentOf = (name: string): Variable[] => serviceOf(name).spec.template.spec.containers[0]?.env ?? []
-const secretsOf = (name: string): string[] =>
-  environmentOf(name)
-    .filter(({ valueFrom }) => valueFrom?.secretKeyRef)
-    .map(variable => variable.name)
-    .sort()
+const containerOf = (name: string): Container => serviceOf(name).spec.template.spec.containers[0] as Container
+const environmentOf = (name: string) => containerOf(name).env ?? []
+const sourcesOf = (name: string) => serviceOf(name).spec.template.spec.volumes.flatMap(({ projected }) => projected.sources)
+const pathsOf = (sources: readonly (Mounted | undefined)[]): string[] =>
+  sources.flatMap(source => source?.items.map(({ path }) => path) ?? []).sort()
+const secretsOf = (name: string): string[] => pathsOf(sourcesOf(name).map(({ secret }) => secret))
+const settingsOf = (name: string): string[] => pathsOf(sourcesOf(name).map(({ configMap }) => configMap))
 
 const functions = await declaredFunctions()
 const sources = resourcesIn('kafka-sources').map(file => parse(textOf('kafka-sources', file)) as KafkaSource)
@@ -56,7 +76,7 @@ test('every function has one file that starts it by its name, and there are no o
   for (const fn of functions) {
     const service = serviceOf(fn.name)
     assert.deepEqual([service.kind, service.metadata.name], ['Service', fn.name])
-    assert.deepEqual(service.spec.template.spec.containers[0]?.args, [fn.name])
+    assert.deepEqual(containerOf(fn.name).args, [fn.name])
   }
 })
 
@@ -91,13 +111,96 @@ test('cancelling an order needs the orders and nothing else; sending mail sees n
   assert.deepEqual(secretsOf('gateway'), ['REDIS_URL'])
 })
 
-test('no secret stands in a file, and each client has its own', () => {
+test('no secret stands in a file or in an environment, and each client has its own', () => {
   for (const fn of functions) {
-    for (const { name, value, valueFrom } of environmentOf(fn.name)) {
-      if (/SECRET|PASSWORD|_KEYS?$|DATABASE_URL/.test(name)) assert.equal(value, undefined, `${fn.name} ${name}`)
-      if (name === 'CLIENT_SECRET') assert.equal(valueFrom?.secretKeyRef?.name, `client-${fn.name}`)
+    for (const { name } of environmentOf(fn.name)) assert.ok(['CLIENT_ID', 'NODE_OPTIONS'].includes(name), `${fn.name} ${name}`)
+    for (const { secret } of sourcesOf(fn.name)) {
+      if (secret?.items.some(({ path }) => path === 'CLIENT_SECRET')) assert.equal(secret.name, `client-${fn.name}`)
     }
   }
+})
+
+test('every setting that a function needs is mounted, and one that it can do without may be missing', () => {
+  for (const fn of functions) {
+    for (const [name, schema] of Object.entries(configOf(fn).shape) as [string, z.ZodType][]) {
+      if (schema.safeParse(undefined).success || name === 'CLIENT_ID') continue
+      const mounted = sourcesOf(fn.name)
+        .map(({ configMap, secret }) => configMap ?? secret)
+        .find(source => source?.items.some(({ path }) => path === name))
+      assert.ok(mounted, `${fn.name} is given ${name}`)
+      assert.notEqual(mounted.optional, true, `${fn.name} does not start without ${name}`)
+    }
+    for (const name of ['PORT', 'HOST', 'METRICS_PORT', 'DATABASE_POOL']) assert.ok(!settingsOf(fn.name).includes(name), name)
+  }
+})
+
+test('a pod has no rights that a function does not need', () => {
+  for (const fn of functions) {
+    const { spec } = serviceOf(fn.name).spec.template
+    assert.deepEqual([spec.serviceAccountName, spec.automountServiceAccountToken], ['tidemark', false], fn.name)
+    assert.deepEqual(containerOf(fn.name).securityContext, {
+      runAsNonRoot: true,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+    assert.deepEqual(
+      containerOf(fn.name).volumeMounts.map(({ readOnly }) => readOnly),
+      [true],
+    )
+  }
+})
+
+test('the labels by which the network is opened say what the function uses, and no more', () => {
+  const words: Record<string, string> = { db: 'postgres', call: 'functions' }
+  for (const fn of functions) {
+    const used = fn.uses.map(use => use.split(':')[0] as string).map(kind => words[kind] ?? kind)
+    const expected = new Set([...used, ...(fn.providers.length > 0 ? ['internet'] : [])])
+    const { labels } = serviceOf(fn.name).spec.template.metadata
+    const found = Object.keys(labels).filter(label => label.startsWith('tidemark.dev/uses-'))
+    assert.deepEqual(found.map(label => label.replace('tidemark.dev/uses-', '')).sort(), [...expected].sort(), fn.name)
+  }
+})
+
+test('a revision that cannot start never gets traffic: none begins with zero instances', () => {
+  for (const fn of functions) {
+    const { annotations } = serviceOf(fn.name).spec.template.metadata
+    assert.equal(annotations['autoscaling.knative.dev/initial-scale'], undefined, fn.name)
+    assert.ok(annotations['serving.knative.dev/progress-deadline'])
+  }
+})
+
+test('what is pinned warm is asked without the activator, and a cold start waits for no tick of a probe', () => {
+  for (const fn of functions) {
+    const burst = serviceOf(fn.name).spec.template.metadata.annotations['autoscaling.knative.dev/target-burst-capacity']
+    assert.equal(burst, fn.scale.min > 0 ? '0' : undefined, fn.name)
+    assert.equal(containerOf(fn.name).readinessProbe.periodSeconds, undefined)
+  }
+})
+
+test('memory is limited, and a larger young generation fits into what a warm function may use', () => {
+  for (const fn of functions) {
+    const { requests, limits } = containerOf(fn.name).resources
+    assert.ok(requests.cpu && requests.memory && limits.memory, fn.name)
+    assert.equal(limits.cpu, undefined, 'a limit of CPU slows the cold start')
+    // Three semi-spaces of 64 MiB.
+    if (environmentOf(fn.name).some(({ name }) => name === 'NODE_OPTIONS'))
+      assert.ok(Number.parseInt(String(limits.memory), 10) >= 256)
+  }
+})
+
+test('the migration sees every database and nothing else', () => {
+  const job = parse(textOf('knative/base', 'migrate.yaml')) as {
+    spec: { ttlSecondsAfterFinished: number; template: { spec: KnativeService['spec']['template']['spec'] } }
+  }
+  const { spec } = job.spec.template
+  assert.deepEqual(
+    pathsOf(spec.volumes.flatMap(({ projected }) => projected.sources.map(({ secret }) => secret))),
+    databases.map(name => `${name.toUpperCase()}_DATABASE_URL`).sort(),
+  )
+  assert.ok(job.spec.ttlSecondsAfterFinished > 0, 'a Job cannot be changed: a finished one must go')
+  assert.equal(spec.automountServiceAccountToken, false)
 })
 
 test('one function is public, and all others can be reached from the cluster only', () => {
@@ -148,21 +251,6 @@ test('every function that handles events has a source, which begins with the eld
       [spec.initialOffset, spec.consumerGroup, spec.topics, spec.ordering, spec.sink.ref.name],
       ['earliest', consumerGroupOf(metadata.name), [trigger?.topic], trigger?.order, metadata.name],
     )
-  }
-})
-
-test('every source has every delivery field, for the defaults apply only when all are absent', () => {
-  for (const { metadata, spec } of sources) {
-    const { retry, backoffPolicy, backoffDelay, timeout, deadLetterSink, ...others } = spec.delivery
-    assert.ok(Number.isInteger(retry) && Number(retry) > 0, metadata.name)
-    assert.ok(['exponential', 'linear'].includes(String(backoffPolicy)))
-    for (const duration of [backoffDelay, timeout]) assert.match(String(duration), /^PT\d+(\.\d+)?[SM]$/)
-    assert.deepEqual(others, {})
-    assert.deepEqual((deadLetterSink as KafkaSource['spec']['sink']).ref, {
-      apiVersion: 'serving.knative.dev/v1',
-      kind: 'Service',
-      name: 'dead-letters',
-    })
   }
 })
 

@@ -22,7 +22,7 @@ export class NoAnswer extends Error {}
  * Plain node:http with kept-alive connections: global fetch costs twice the CPU a call, and the replay shares its machine with the system
  * that it measures. The deadline covers the whole call, from the wait for a free connection to the last byte.
  */
-export function openConnections(concurrency: number, deadlineMs: number): { send: Send; close(): void } {
+export function openConnections(concurrency: number, deadlineMs: number, host?: string): { send: Send; close(): void } {
   const agents = {
     'http:': new http.Agent({ keepAlive: true, maxSockets: concurrency }),
     'https:': new https.Agent({ keepAlive: true, maxSockets: concurrency }),
@@ -34,7 +34,11 @@ export function openConnections(concurrency: number, deadlineMs: number): { send
       const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
       const request = (secure ? https : http).request(
         url,
-        { method, headers: { ...headers, ...length }, agent: secure ? agents['https:'] : agents['http:'] },
+        {
+          method,
+          headers: { ...headers, ...length, ...(host === undefined ? {} : { host }) },
+          agent: secure ? agents['https:'] : agents['http:'],
+        },
         response => {
           const parts: Buffer[] = []
           response.on('data', (part: Buffer) => parts.push(part))

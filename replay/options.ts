@@ -4,6 +4,8 @@ import { z } from 'zod'
 export type ReplayOptions = {
   readonly file: string
   readonly url: string
+  /** The Host header, where the address is an ingress that many hosts share. */
+  readonly host?: string
   readonly tokenUrl: string
   readonly clientId: string
   readonly clientSecret: string
@@ -43,10 +45,11 @@ Try it with the generated sample: node replay/main.ts replay/sample.csv
   --run NAME              resume the run of this name: what was done is not done again
   --patience SECONDS      how long to retry a call that gets no answer (default 120)
   --url URL               Tidemark's address (or TIDEMARK_URL; default http://127.0.0.1:8080)
+  --host NAME             the Host header, when URL is an ingress that knows Tidemark by its name
   --json                  progress to stderr; the last line of stdout is one JSON object
   --help
 
-Environment: TIDEMARK_TOKEN_URL (default http://127.0.0.1:7490/oauth/token), TIDEMARK_CLIENT_ID (default retailer), TIDEMARK_CLIENT_SECRET.
+Environment: TIDEMARK_TOKEN_URL (default: /oauth/token at the same address), TIDEMARK_CLIENT_ID (default retailer), TIDEMARK_CLIENT_SECRET.
 Exit codes: 0 all invariants hold, 1 one does not, 2 wrong usage, 3 the system cannot be reached.`
 
 const count = z
@@ -57,6 +60,10 @@ const day = z.iso.date('must be a date like 2011-01-31').transform(text => Date.
 const address = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
 const schema = z.object({
   '--url': address,
+  '--host': z
+    .string()
+    .regex(/^[a-z0-9.-]+(:\d+)?$/i, 'must be a host name')
+    .optional(),
   TIDEMARK_TOKEN_URL: address,
   TIDEMARK_CLIENT_ID: z.string().min(1, 'must not be empty'),
   TIDEMARK_CLIENT_SECRET: z.string().min(1, 'must not be empty'),
@@ -80,7 +87,8 @@ export function readCommandLine(
   if (more.length > 0) throw new UsageError(`one FILE only, not also ${more.join(' ')}`)
   const read = schema.safeParse({
     '--url': values.url ?? env.TIDEMARK_URL ?? 'http://127.0.0.1:8080',
-    TIDEMARK_TOKEN_URL: env.TIDEMARK_TOKEN_URL ?? 'http://127.0.0.1:7490/oauth/token',
+    '--host': values.host,
+    TIDEMARK_TOKEN_URL: env.TIDEMARK_TOKEN_URL ?? `${values.url ?? env.TIDEMARK_URL ?? 'http://127.0.0.1:8080'}/oauth/token`,
     TIDEMARK_CLIENT_ID: env.TIDEMARK_CLIENT_ID ?? 'retailer',
     TIDEMARK_CLIENT_SECRET: env.TIDEMARK_CLIENT_SECRET ?? 'retailer-development-secret',
     '--run': values.run ?? runName(now),
@@ -91,7 +99,7 @@ export function readCommandLine(
     '--limit': values.limit,
   })
   if (!read.success) throw new UsageError(read.error.issues.map(issue => `${issue.path.join('.')} ${issue.message}`).join('; '))
-  const { '--from': from, '--to': to, '--limit': limit, ...rest } = read.data
+  const { '--from': from, '--to': to, '--limit': limit, '--host': host, ...rest } = read.data
   if (from !== undefined && to !== undefined && from > to) throw new UsageError('--from is after --to')
   return {
     help: false,
@@ -99,6 +107,7 @@ export function readCommandLine(
     options: {
       file,
       url: rest['--url'],
+      ...(host === undefined ? {} : { host }),
       tokenUrl: rest.TIDEMARK_TOKEN_URL,
       clientId: rest.TIDEMARK_CLIENT_ID,
       clientSecret: rest.TIDEMARK_CLIENT_SECRET,
@@ -123,7 +132,7 @@ function split(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
-        ...{ from: text, to: text, limit: text, concurrency: text, run: text, patience: text, url: text },
+        ...{ from: text, to: text, limit: text, concurrency: text, run: text, patience: text, url: text, host: text },
         ...{ json: flag, help: { ...flag, short: 'h' } },
       },
     })

@@ -36,7 +36,7 @@ export async function replay(
   progress({ note: `run ${options.run}: reading ${options.file}` })
   const { steps, rows, outsideSelection } = await stepsOf(options)
 
-  const connections = openConnections(options.concurrency, options.deadlineMs)
+  const connections = openConnections(options.concurrency, options.deadlineMs, options.host)
   const timings = new Timings()
   const token = new AccessToken(options, connections.send, now)
   const link = { send: connections.send, token, patience: options.patienceMs, surroundings, log: timings }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { ConfigError, parseConfig, setting } from './config.ts'
+import { ConfigError, currentPassword, parseConfig, setting } from './config.ts'
 
 const schema = z.object({
   PORT: setting.port(8080),
@@ -30,6 +30,7 @@ test('a bad value stops the start with the name of its variable and without the 
     (error: Error) => {
       assert.ok(error instanceof ConfigError)
       for (const name of Object.keys(bad)) assert.match(error.message, new RegExp(`${name}: `))
+      assert.deepEqual([...error.variables].sort(), Object.keys(bad).sort())
       assert.doesNotMatch(error.message, /hunter2/)
       return true
     },
@@ -38,4 +39,23 @@ test('a bad value stops the start with the name of its variable and without the 
 
 test('a variable that is missing is named', () => {
   assert.throws(() => parseConfig(schema, {}), /DATABASE_URL: /)
+})
+
+test('a password that cannot be decoded stops the start, and is not shown', () => {
+  const urls = z.object({ DATABASE_URL: setting.credentialUrl() })
+  assert.throws(() => parseConfig(urls, { DATABASE_URL: 'postgres://u:hunter%zz@host/db' }), /DATABASE_URL: (?!.*hunter)/)
+  assert.throws(() => parseConfig(urls, { DATABASE_URL: 'hunter2' }), /DATABASE_URL: (?!.*hunter)/)
+  assert.ok(parseConfig(urls, { DATABASE_URL: 'postgres://u:hunter%40@host/db' }))
+})
+
+test('connections are opened with the newest password of the same user, and never with that of another', () => {
+  let url = 'postgres://u:first%20one@host/db'
+  const password = currentPassword(() => url)
+  assert.equal(password(), 'first one')
+  url = 'postgres://u:second@host/db'
+  assert.equal(password(), 'second')
+  url = 'postgres://other:third@host/db'
+  assert.equal(password(), 'second')
+  url = 'postgres://u:fourth@host/db'
+  assert.equal(password(), 'fourth')
 })

@@ -11,7 +11,7 @@ export const evaluateAlerts = event({
   // Versions make the order of arrival needless.
   order: 'unordered',
   uses: ['db:alerts'],
-  scale: { max: 10, concurrency: 200 },
+  scale: { max: 10, concurrency: 200, retention: 30 },
   setup({ db, newId, now, metrics }) {
     const counted = metrics.counter('tidemark_alert_evaluations_total', 'Stock changes judged.', ['outcome'])
     return {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
@@ -254,6 +255,38 @@ test('who guesses tokens is limited by address, which costs those with a token n
   assert.equal((await strict.request('GET /v1/orders', { client: `client-${Math.random()}` })).status, 200)
 })
 
+test('behind a trusted proxy callers are told apart by the address that it was called from, and a claimed one does not help', async () => {
+  const limits = { RATE_LIMIT_REQUESTS: '3', RATE_LIMIT_SECONDS: '60' }
+  const [open, trusting] = await Promise.all([
+    startFunction(gateway, { ...environment(), ...limits }),
+    startFunction(gateway, { ...environment(), ...limits, TRUSTED_PROXIES: 'loopback' }),
+  ])
+  ending.push(() => Promise.all([open.stop(), trusting.stop()]))
+  for (const { metricsUrl } of [open, trusting]) {
+    await until(
+      'Redis counts',
+      async () => (await fetch(metricsUrl)).text(),
+      text => /tidemark_redis_up\{[^}]*\} 1/.test(text),
+    )
+  }
+  const guess = async (door: Started, forwarded: string) => {
+    const headers = { authorization: 'Bearer x', 'x-forwarded-for': forwarded }
+    return (await door.request('GET /v1/orders', { headers })).status
+  }
+  const unused = () => `2001:db8::${Math.floor(Math.random() * 65_535).toString(16)}:${Date.now() % 9_999}`
+  const [one, other] = [unused(), unused()]
+  for (let count = 0; count < 3; count++) assert.equal(await guess(trusting, `${unused()}, ${one}`), 401)
+  assert.equal(await guess(trusting, `${unused()}, ${one}`), 429, 'whatever it prepends')
+  assert.equal(await guess(trusting, other), 401, 'another caller has a share of its own')
+  const statuses = []
+  for (let count = 0; count < 4; count++) statuses.push(await guess(open, unused()))
+  assert.equal(statuses.at(-1), 429, 'without trust the header says nothing')
+})
+
+test('a bad value of TRUSTED_PROXIES stops the start with its name', async () => {
+  await assert.rejects(startFunction(gateway, { ...environment(), TRUSTED_PROXIES: 'everybody' }), /TRUSTED_PROXIES: /)
+})
+
 test('a client over its limit is refused with the time to wait, and counted', async () => {
   behind = (_incoming, response) => response.end('{}')
   const strict = await startFunction(gateway, { ...environment(), RATE_LIMIT_REQUESTS: '2', RATE_LIMIT_SECONDS: '60' })
@@ -347,6 +380,43 @@ test('a token is asked for at the same door, and the attempts are limited', asyn
   assert.deepEqual([answer.status, answer.body.error], [401, 'invalid_client'])
   assert.deepEqual(seen, { url: '/oauth/token', authorization: 'Basic cmV0YWlsZXI6eA==' })
   assert.match(String(answer.headers.ratelimit), /^"client";r=\d+/)
+})
+
+test('tokens are asked for where TOKEN_URL says, with its own path and by TLS where it says so', async () => {
+  // Anonymous key exchange: a server that needs no certificate of its own.
+  const ciphers = 'AECDH-AES256-SHA:@SECLEVEL=0'
+  const asked: { url: string | undefined; type: string | undefined; body: string }[] = []
+  const issuer = createTlsServer({ ciphers, maxVersion: 'TLSv1.2' }, async (incoming, response) => {
+    asked.push({ url: incoming.url, type: incoming.headers['content-type'], body: await read(incoming) })
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"access_token":"x"}')
+  })
+  await new Promise<void>(resolve => issuer.listen(0, '127.0.0.1', resolve))
+  ending.push(() => {
+    issuer.close()
+    issuer.closeAllConnections()
+  })
+  const port = String(await freePort())
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../main.ts'), 'gateway'], {
+    env: {
+      ...(await issuerEnvironment('gateway')),
+      ...environment(),
+      TOKEN_URL: `https://127.0.0.1:${(issuer.address() as AddressInfo).port}/realms/shop/token?tenant=7`,
+      NODE_OPTIONS: `--tls-max-v1.2 --tls-cipher-list=${ciphers}`,
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+      PORT: port,
+      METRICS_PORT: '0',
+    },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  ending.push(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const answer = await fetch(`http://127.0.0.1:${port}/oauth/token?x=1`, {
+    method: 'POST',
+    body: new URLSearchParams({ grant_type: 'client_credentials' }),
+  })
+  assert.deepEqual([answer.status, await answer.json()], [200, { access_token: 'x' }])
+  const form = 'application/x-www-form-urlencoded;charset=UTF-8'
+  assert.deepEqual(asked, [{ url: '/realms/shop/token?tenant=7', type: form, body: 'grant_type=client_credentials' }])
 })
 
 test('when the client goes away, the function is told', async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { setting } from '../../shared/config.ts'
+import { atStart, setting } from '../../shared/config.ts'
 import { service } from '../../shared/function/declare.ts'
 import { adjust } from './adjust.ts'
 import { commit, expire, giveBack, release } from './close.ts'
@@ -17,12 +17,12 @@ export const inventory = service({
   summary: 'Stock levels and reservations',
   uses: ['db:inventory'],
   config: z.object({
-    DATABASE_POOL: setting.count(8),
-    STOCK_WRITERS: setting.count(2),
-    STOCK_MAX_BATCH: setting.count(256),
-    STOCK_MAX_WAITING: setting.count(2_000),
+    DATABASE_POOL: atStart(setting.count(8)),
+    STOCK_WRITERS: atStart(setting.count(2)),
+    STOCK_MAX_BATCH: atStart(setting.count(256)),
+    STOCK_MAX_WAITING: atStart(setting.count(2_000)),
   }),
-  scale: { min: 1, max: 4, concurrency: 0, timeout: 65 },
+  scale: { min: 1, max: 4, concurrency: 0, target: 400, timeout: 65, memory: 1_024 },
   setup({ db, newId, now, config, metrics }) {
     const batches = metrics.histogram(
       'tidemark_stock_batch_commands',

@@ -1,4 +1,5 @@
 import type { SESClient } from '@aws-sdk/client-ses'
+import { builtFrom } from '../../shared/config-live.ts'
 import { Rejected, Transient } from '../../shared/errors.ts'
 import type { Message } from './notification.ts'
 
@@ -10,29 +11,33 @@ export interface Mailer {
 /** Milliseconds a mail may take to be accepted. */
 const deadline = 5_000
 
-/** E-mail by Amazon SES. The SDK costs 154 ms of CPU to import: with the first mail, not with the process. */
-export function sesMailer(options: {
-  endpoint: string | undefined
-  region: string
-  accessKeyId: string | undefined
-  secretAccessKey: string | undefined
-}): Mailer {
-  let client: Promise<SESClient> | undefined
-  const connected = () => {
-    client ??= import('./ses-client.ts').then(
-      ({ SESClient }) =>
-        new SESClient({
-          region: options.region,
-          maxAttempts: 2,
-          ...(options.endpoint && { endpoint: options.endpoint }),
-          ...(options.accessKeyId &&
-            options.secretAccessKey && {
-              credentials: { accessKeyId: options.accessKeyId, secretAccessKey: options.secretAccessKey },
-            }),
-        }),
-    )
-    return client
-  }
+interface SesSettings {
+  readonly endpoint: string | undefined
+  readonly region: string
+  readonly accessKeyId: string | undefined
+  readonly secretAccessKey: string | undefined
+}
+
+/**
+ * E-mail by Amazon SES. The SDK costs 154 ms of CPU to import: with the first mail, not with the process.
+ * @param settings read with every mail
+ */
+export function sesMailer(settings: () => SesSettings): Mailer {
+  const connected = builtFrom(
+    () => {
+      const { endpoint, region, accessKeyId, secretAccessKey } = settings()
+      return [endpoint, region, accessKeyId, secretAccessKey]
+    },
+    async (endpoint, region, accessKeyId, secretAccessKey): Promise<SESClient> => {
+      const { SESClient } = await import('./ses-client.ts')
+      return new SESClient({
+        region,
+        maxAttempts: 2,
+        ...(endpoint && { endpoint }),
+        ...(accessKeyId && secretAccessKey && { credentials: { accessKeyId, secretAccessKey } }),
+      })
+    },
+  )
   return {
     async send({ from, to, subject, text, tag }) {
       const ses = await connected()

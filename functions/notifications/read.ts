@@ -84,6 +84,6 @@ export const readNotifications = service({
   summary: 'Read what was sent to whom',
   uses,
   config: z.object({ SEALING_KEYS: secret(z.string().regex(sealingKeysPattern)) }),
-  setup: ({ config }) => ({ seal: sealWith(config.SEALING_KEYS) }),
+  setup: ({ config }) => ({ seal: sealWith(() => config.SEALING_KEYS) }),
   operations: [summary, list],
 })

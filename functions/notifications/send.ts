@@ -16,6 +16,7 @@ export const sendNotification = event({
   // Each alert is told once, whatever the order.
   order: 'unordered',
   uses: ['db:notifications'],
+  providers: ['Amazon SES'],
   config: z.object({
     NOTIFY_FROM: z.email(),
     NOTIFY_TO: z.email(),
@@ -25,15 +26,15 @@ export const sendNotification = event({
     AWS_ACCESS_KEY_ID: secret(z.string().optional()),
     AWS_SECRET_ACCESS_KEY: secret(z.string().optional()),
   }),
-  scale: { max: 5, concurrency: 20 },
+  scale: { max: 5, concurrency: 20, retention: 30 },
   setup: ({ config }) => ({
-    seal: sealWith(config.SEALING_KEYS),
-    mailer: sesMailer({
+    seal: sealWith(() => config.SEALING_KEYS),
+    mailer: sesMailer(() => ({
       endpoint: config.SES_ENDPOINT,
       region: config.AWS_REGION,
       accessKeyId: config.AWS_ACCESS_KEY_ID,
       secretAccessKey: config.AWS_SECRET_ACCESS_KEY,
-    }),
+    })),
   }),
   async handle({ db, config, seal, mailer, newId, now }, { data: alert }) {
     const message = messageFor(alert)

@@ -36,7 +36,7 @@ export const placeOrder = http({
   description: 'Reserves the stock of all lines or of none, then takes the payment behind the answer: follow the state.',
   allow: ['orders:write'],
   uses: ['db:orders', 'call:inventory'],
-  scale: { max: 20 },
+  scale: { max: 20, scaleDownDelay: 15, retention: 30 },
   idempotent: true,
   status: 201,
   also: { 202: 'Taken as awaiting_stock: the stock service is away, and decides when it is back.' },

@@ -11,7 +11,7 @@ export const settleOrder = event({
   topic: 'payments',
   types: ['tidemark.payment.succeeded.v1', 'tidemark.payment.failed.v1'],
   uses: ['db:orders', 'call:inventory'],
-  scale: { max: 20 },
+  scale: { max: 20, retention: 30 },
   async handle({ db, call, now, newId }, paid) {
     const order = await loadOrder(db.orders.sql, paid.data.orderId)
     if (order.state !== 'placed') return

@@ -11,7 +11,7 @@ export const chargePayment = event({
   topic: 'orders',
   types: ['tidemark.order.placed.v1'],
   uses: ['db:payments'],
-  scale: { max: 20 },
+  scale: { max: 20, retention: 30 },
   setup: () => ({ gateway: developmentGateway as PaymentGateway }),
   async handle({ db, gateway, newId }, placed) {
     const { orderId, total: amount, currency, paymentToken: token } = placed.data

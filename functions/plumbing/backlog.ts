@@ -4,9 +4,15 @@ import type { Database } from '../../shared/data/postgres.ts'
 import { Transient } from '../../shared/errors.ts'
 import { consumerGroupOf, type Topic } from '../../shared/events/catalog.ts'
 import { Count } from '../../shared/fields.ts'
-import { http } from '../../shared/function/declare.ts'
-import { databases } from '../../shared/function/resources.ts'
+import { service } from '../../shared/function/declare.ts'
+import { operation } from '../../shared/function/operation.ts'
+import { type Deps, databases } from '../../shared/function/resources.ts'
+import { currentWork } from '../../shared/telemetry/context.ts'
 import { functions } from '../index.ts'
+import { PendingDeadLetters } from './pending-dead-letters.ts'
+import { listSetAside, retrySetAside } from './set-aside.ts'
+
+const uses = ['db:inventory', 'db:orders', 'db:payments', 'db:alerts', 'db:notifications', 'kafka'] as const
 
 const Backlog = z
   .object({
@@ -14,7 +20,7 @@ const Backlog = z
       z.object({
         database: z.string(),
         pending: Count.meta({ description: 'Events not yet sent to Kafka.' }),
-        setAside: Count.meta({ description: 'Events that cannot be encoded.' }),
+        setAside: Count.meta({ description: 'Events that could not be encoded.' }),
       }),
     ),
     consumers: z.array(
@@ -24,36 +30,51 @@ const Backlog = z
         lag: Count.meta({ description: 'Events not yet handled, or dead-lettered.' }),
       }),
     ),
-    deadLetters: Count,
+    deadLetters: Count.meta({ description: 'Events that could not be delivered, and were not replayed since.' }),
     drained: z.boolean().meta({ description: 'Nothing is waiting. Ask twice: between two reads an event may move on.' }),
   })
   .meta({ id: 'Backlog' })
 
-export const eventsBacklog = http({
-  name: 'events-backlog',
+export type BacklogDeps = Deps<typeof uses> & { readonly pendingDeadLetters: PendingDeadLetters }
+
+const backlog = operation<BacklogDeps>()({
+  id: 'events-backlog',
   route: 'GET /v1/events/backlog',
   summary: 'What is on its way',
   description: 'How many events wait in each outbox and before each function.',
   allow: ['ops:read'],
-  uses: ['db:inventory', 'db:orders', 'db:payments', 'db:alerts', 'db:notifications', 'kafka'],
-  scale: { max: 2 },
+  deadline: 20_000,
   input: z.strictObject({}),
   output: Backlog,
-  async handle({ db, kafka }) {
+  async handle({ db, kafka, pendingDeadLetters }) {
+    const deadline = (currentWork()?.deadline ?? Date.now() + 20_000) - 1_000
     const outbox = await Promise.all(databases.map(name => outboxOf(name, db[name])))
     const admin = kafka.admin()
     try {
       await admin.connect()
       const consumers = await Promise.all((await sources()).map(source => lagOf(admin, source)))
-      const deadLetters = await recordsOf(admin, 'dead-letters')
+      const deadLetters = await pendingDeadLetters.count(deadline)
       const drained = outbox.every(({ pending }) => pending === 0) && consumers.every(({ lag }) => lag === 0)
       return { outbox, consumers, deadLetters, drained }
     } catch (cause) {
+      if (cause instanceof Transient) throw cause
       throw new Transient('unavailable', 'Kafka cannot be asked.', { cause })
     } finally {
       await admin.disconnect().catch(() => {})
     }
   },
+})
+
+/** What waits between the databases and the functions, and the way back for what was set aside. */
+export const eventsBacklog = service({
+  name: 'events-backlog',
+  summary: 'What is on its way, and what was set aside',
+  uses,
+  scale: { max: 2 },
+  setup: ({ kafka, newId }): { pendingDeadLetters: PendingDeadLetters } => ({
+    pendingDeadLetters: new PendingDeadLetters(kafka, newId),
+  }),
+  operations: [backlog, listSetAside, retrySetAside],
 })
 
 async function outboxOf(name: string, database: Database) {
@@ -79,9 +100,4 @@ async function lagOf(admin: Admin, { source, topic }: { source: string; topic: T
     0,
   )
   return { source, topic, lag }
-}
-
-async function recordsOf(admin: Admin, topic: Topic): Promise<number> {
-  const ends = await admin.fetchTopicOffsets(topic)
-  return ends.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0)
 }

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { createTopics, kafka, type Started, serviceUrls, startFunction } from '../../test/environment.ts'
-import { deadLetters } from './dead-letters.ts'
-import type { DeadLetter } from './newest-dead-letters.ts'
+import { createTopics, kafka, type Started, serviceUrls, startFunction, topicPrefix } from '../../test/environment.ts'
+import { deadLettersIn } from './dead-letters.ts'
+import type { ListedLetter as DeadLetter } from './newest-dead-letters.ts'
+
+/** A topic of its own: what other tests bury or replay is not to be listed here. */
+const topic = `${topicPrefix()}dead-letters`
+const deadLetters = deadLettersIn(topic)
 
 let started: Started
 before(async () => {
-  await createTopics(['dead-letters'])
+  await createTopics([topic])
   started = await startFunction(deadLetters, { KAFKA_BROKERS: serviceUrls().kafka })
 })
 after(() => started.stop())
@@ -41,7 +45,7 @@ const list = async (limit: number) => {
 async function kept(): Promise<number> {
   const admin = kafka().admin()
   await admin.connect()
-  const ends = await admin.fetchTopicOffsets('dead-letters')
+  const ends = await admin.fetchTopicOffsets(topic)
   await admin.disconnect()
   return ends.reduce((sum, { high }) => sum + Number(high), 0)
 }
@@ -57,7 +61,7 @@ test('what was kept is the event: its attributes as headers and its bytes', asyn
   await bury({ 'ce-id': id, 'ce-traceparent': '00-a-b-01', 'x-other': 'dropped' })
   const consumer = kafka().consumer({ groupId: randomUUID(), maxWaitTimeInMs: 50 })
   await consumer.connect()
-  await consumer.subscribe({ topic: 'dead-letters', fromBeginning: true })
+  await consumer.subscribe({ topic, fromBeginning: true })
   const message = await new Promise<{ key: string; value: Buffer | null; headers: Record<string, string> }>(resolve => {
     void consumer.run({
       eachMessage: async ({ message: { key, value, headers } }) => {
@@ -104,6 +108,7 @@ test('the newest are listed first, each with where it could not be delivered and
     destination: 'orders-settle',
     status: '504',
     error: '{"code":"invalid_input"}',
+    replayedAt: null,
   })
   assert.ok(Math.abs(Date.now() - Date.parse(at)) < 10_000)
   assert.ok(Number(offset) >= 0 && partition >= 0)
@@ -122,6 +127,12 @@ test('who may not look into operations does not see them', async () => {
 
 test('what is no event is refused for good', async () => {
   assert.equal((await bury({ 'ce-id': '' })).status, 422)
+})
+
+test('nobody else can say that a letter was replayed', async () => {
+  const before = await kept()
+  assert.equal((await bury({ 'ce-type': 'tidemark.dead-letter.replayed.v1', 'ce-letteroffset': '0' })).status, 422)
+  assert.equal(await kept(), before)
 })
 
 test('while Kafka is away nothing is acknowledged, so that the source tries again', async () => {

@@ -1,86 +1,44 @@
-import type { EachMessagePayload, Kafka } from 'kafkajs'
+import { type DeadLetter, isLetter, keyOfPlace, letterOf, markedBy, writtenAt } from './dead-letter-records.ts'
+import type { TopicReader } from './topic-reader.ts'
 
-export interface DeadLetter {
-  readonly partition: number
-  readonly offset: string
-  readonly id: string
-  readonly type: string
-  readonly source: string
-  readonly subject: string | null
-  readonly destination: string | null
-  readonly status: string | null
-  readonly error: string | null
-  readonly at: string
+export interface ListedLetter extends DeadLetter {
+  /** When it was last delivered after all; null while it was not. */
+  readonly replayedAt: string | null
 }
 
-/** Milliseconds to read what is there. */
-const deadline = 15_000
+/**
+ * The newest letters, read backwards from the end of each partition until there are enough. A marker stands behind its letter in the
+ * same partition, so what is known of a letter is complete once it is read.
+ */
+export async function newestDeadLetters(
+  reader: TopicReader,
+  { limit, pending }: { limit: number; pending: boolean },
+): Promise<ListedLetter[]> {
+  const letters: DeadLetter[] = []
+  const replayed = new Map<string, string>()
+  const listed = (): ListedLetter[] =>
+    letters
+      .map(letter => ({ ...letter, replayedAt: replayed.get(keyOfPlace(letter)) ?? null }))
+      .filter(({ replayedAt }) => !pending || replayedAt === null)
 
-/** The newest records of the topic, by a consumer of its own that leaves nothing behind. */
-export async function newestDeadLetters(kafka: Kafka, topic: string, limit: number, readerId: string): Promise<DeadLetter[]> {
-  const admin = kafka.admin()
-  await admin.connect()
-  const groupId = `tidemark.reader.${readerId}`
-  try {
-    const ends = (await admin.fetchTopicOffsets(topic)).filter(({ high, low }) => Number(high) > Number(low))
-    if (ends.length === 0) return []
-    const found = await readTails(kafka, topic, groupId, ends, limit)
-    return found.sort(newestFirst).slice(0, limit)
-  } finally {
-    await admin.deleteGroups([groupId]).catch(() => {})
-    await admin.disconnect()
+  let unread = await reader.whole()
+  for (let window = limit; unread.length > 0; window *= 2) {
+    const tails = unread.map(({ partition, from, to }) => ({ partition, from: Math.max(from, to - window), to }))
+    await reader.read(tails, (partition, message) => {
+      const marked = markedBy(message)
+      const place = marked && keyOfPlace(marked)
+      const at = writtenAt(message)
+      // Read backwards a stretch at a time: the newest of several markers may have been seen already.
+      if (place && at > (replayed.get(place) ?? '')) replayed.set(place, at)
+      if (isLetter(message)) letters.push(letterOf(partition, message))
+    })
+    const found = Map.groupBy(listed(), ({ partition }) => partition)
+    unread = unread
+      .map(({ partition, from }, index) => ({ partition, from, to: tails[index]?.from ?? from }))
+      .filter(({ partition, from, to }) => to > from && (found.get(partition)?.length ?? 0) < limit)
   }
+  return listed().sort(newestFirst).slice(0, limit)
 }
 
 const newestFirst = (a: DeadLetter, b: DeadLetter): number =>
   a.at === b.at ? Number(b.offset) - Number(a.offset) : a.at < b.at ? 1 : -1
-
-async function readTails(
-  kafka: Kafka,
-  topic: string,
-  groupId: string,
-  ends: readonly { partition: number; high: string; low: string }[],
-  limit: number,
-): Promise<DeadLetter[]> {
-  // By their place: what was fetched before the seek is read again after it.
-  const found = new Map<string, DeadLetter>()
-  const unread = new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
-  const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 200 })
-  const { promise: complete, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, deadline)
-  await consumer.connect()
-  try {
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await consumer.run({
-      autoCommit: false,
-      async eachMessage(payload) {
-        found.set(`${payload.partition}/${payload.message.offset}`, deadLetterOf(payload))
-        if (Number(payload.message.offset) + 1 >= (unread.get(payload.partition) ?? 0)) unread.delete(payload.partition)
-        if (unread.size === 0) resolve()
-      },
-    })
-    for (const { partition, high, low } of ends)
-      consumer.seek({ topic, partition, offset: String(Math.max(Number(high) - limit, Number(low))) })
-    await complete
-  } finally {
-    clearTimeout(timer)
-    await consumer.disconnect()
-  }
-  return [...found.values()]
-}
-
-function deadLetterOf({ partition, message }: EachMessagePayload): DeadLetter {
-  const header = (name: string): string | null => message.headers?.[name]?.toString() ?? null
-  return {
-    partition,
-    offset: message.offset,
-    id: header('ce_id') ?? '',
-    type: header('ce_type') ?? '',
-    source: header('ce_source') ?? '',
-    subject: header('ce_subject'),
-    destination: header('ce_knativeerrordest'),
-    status: header('ce_knativeerrorcode'),
-    error: header('ce_knativeerrordata'),
-    at: new Date(Number(message.timestamp)).toISOString(),
-  }
-}

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { KafkaMessage } from 'kafkajs'
 import { cloudEventOf } from './cloud-event.ts'
 
-const place = { source: 'orders-settle', topic: 'payments', partition: 3 }
+const place = { name: 'orders-settle', topic: 'payments', partition: 3 }
 
 const record = (fields: Partial<KafkaMessage>): KafkaMessage =>
   ({

@@ -11,7 +11,10 @@ const required = ['ce_id', 'ce_type', 'ce_source', 'ce_specversion']
  * A Kafka record as KafkaSource delivers it (seen on eventing-kafka-broker 0.49.2): a record with complete `ce_*` headers is that
  * event in binary mode, its bytes unchanged, and loses its key and all other headers; another one becomes `dev.knative.kafka.event`.
  */
-export function cloudEventOf(message: KafkaMessage, place: { source: string; topic: string; partition: number }): Delivery {
+export function cloudEventOf(
+  message: KafkaMessage,
+  place: { name: string; namespace?: string; topic: string; partition: number },
+): Delivery {
   const given = Object.fromEntries(
     Object.entries(message.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]),
   )
@@ -33,7 +36,7 @@ export function cloudEventOf(message: KafkaMessage, place: { source: string; top
     headers: {
       'ce-specversion': '1.0',
       'ce-type': 'dev.knative.kafka.event',
-      'ce-source': `/apis/v1/namespaces/tidemark/kafkasources/${place.source}#${place.topic}`,
+      'ce-source': `/apis/v1/namespaces/${place.namespace ?? 'tidemark'}/kafkasources/${place.name}#${place.topic}`,
       'ce-id': `partition:${place.partition}/offset:${message.offset}`,
       'ce-time': new Date(Number(message.timestamp)).toISOString(),
       'ce-subject': `partition:${place.partition}#${message.offset}`,

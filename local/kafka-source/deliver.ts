@@ -18,8 +18,8 @@ export interface Attempts {
   readonly destination: string
   /** One try at the function. Rejects when there is no answer. */
   send(delivery: Delivery, timeout: number): Promise<SinkAnswer>
-  /** One try at the dead-letter sink. */
-  bury(delivery: Delivery, timeout: number): Promise<SinkAnswer>
+  /** One try at the dead-letter sink. Absent when the source names none: what cannot be delivered is lost then. */
+  bury?(delivery: Delivery, timeout: number): Promise<SinkAnswer>
   pause(milliseconds: number): Promise<void>
   /** Whether to give up because the dispatcher is being stopped: the event stays in Kafka. */
   stopped(): boolean
@@ -49,6 +49,7 @@ export const backoff = ({ backoffPolicy, backoffDelay }: DeliveryRules, n: numbe
 export async function deliver(delivery: Delivery, rules: DeliveryRules, attempts: Attempts): Promise<Outcome> {
   const failed = await tryRepeatedly(delivery, rules, attempts.send, attempts)
   if (failed === 'delivered' || failed === 'stopped') return failed
+  if (!attempts.bury) return 'lost'
   const letter: Delivery = {
     body: delivery.body,
     headers: {

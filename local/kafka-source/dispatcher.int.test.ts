@@ -71,7 +71,8 @@ function dispatch(
   const dispatcher = startDispatcher({
     source,
     kafka: client,
-    send: ({ ref }, delivery) => send(delivery, ref.name),
+    addressOf: ({ ref }) => ref?.name ?? '',
+    send: (name, delivery) => send(delivery, name),
     say: line => said.push(line),
   })
   ending.push(() => dispatcher.stop())

@@ -4,7 +4,7 @@ import { type DeliveryRules, deliver, milliseconds, type SinkAnswer } from './de
 
 /** The fields of a KafkaSource that this stand-in serves. */
 export interface KafkaSource {
-  readonly metadata: { readonly name: string }
+  readonly metadata: { readonly name: string; readonly namespace?: string }
   readonly spec: {
     readonly consumerGroup: string
     readonly topics: readonly string[]
@@ -15,20 +15,23 @@ export interface KafkaSource {
       readonly backoffPolicy: 'exponential' | 'linear'
       readonly backoffDelay: string
       readonly timeout: string
-      readonly deadLetterSink: Sink
+      readonly deadLetterSink?: Sink
     }
     readonly sink: Sink
   }
 }
 
 export interface Sink {
-  readonly ref: { readonly kind: 'Service'; readonly name: string }
+  readonly ref?: { readonly kind: string; readonly name: string; readonly namespace?: string }
+  readonly uri?: string
 }
 
 export interface DispatcherOptions {
   readonly source: KafkaSource
   readonly kafka: Kafka
-  readonly send: (sink: Sink, delivery: Delivery, timeout: number) => Promise<SinkAnswer>
+  /** Where a sink is: what `send` is given, and what a dead letter names as its destination. */
+  readonly addressOf: (sink: Sink) => string
+  readonly send: (address: string, delivery: Delivery, timeout: number) => Promise<SinkAnswer>
   readonly say: (line: string) => void
 }
 
@@ -103,11 +106,13 @@ async function consume(options: DispatcherOptions, stopped: () => boolean, signa
   }
 
   async function one(message: KafkaMessage, { batch }: EachBatchPayload): Promise<boolean> {
-    const event = cloudEventOf(message, { source: source.metadata.name, topic: batch.topic, partition: batch.partition })
+    const event = cloudEventOf(message, { ...source.metadata, topic: batch.topic, partition: batch.partition })
+    const destination = options.addressOf(source.spec.sink)
+    const burial = delivery.deadLetterSink && options.addressOf(delivery.deadLetterSink)
     const outcome = await deliver(event, rules, {
-      destination: source.spec.sink.ref.name,
-      send: (letter, timeout) => options.send(source.spec.sink, letter, timeout),
-      bury: (letter, timeout) => options.send(delivery.deadLetterSink, letter, timeout),
+      destination,
+      send: (letter, timeout) => options.send(destination, letter, timeout),
+      ...(burial && { bury: (letter, timeout) => options.send(burial, letter, timeout) }),
       pause: wait => sleep(wait, signal),
       stopped,
     })

@@ -1,5 +1,6 @@
 import { Agent, createServer, type IncomingMessage, request as outgoingRequest, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { localBroker } from '../settings.ts'
 import type { Revision } from './revision.ts'
 
 export interface Activator {
@@ -32,6 +33,10 @@ async function pass(
   find: (name: string) => Revision | undefined,
 ): Promise<void> {
   const [, name = ''] = (request.url ?? '').split('/', 2)
+  if (name === localBroker) {
+    request.resume()
+    return void response.writeHead(202).end()
+  }
   const revision = find(name)
   if (!revision) return void response.writeHead(404).end()
   let lease: Awaited<ReturnType<Revision['lease']>>

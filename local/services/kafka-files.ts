@@ -6,6 +6,7 @@ import { cached } from './cache.ts'
 import { thriftyJvm } from './class-archive.ts'
 import type { Java } from './java.ts'
 import { copyArtifacts } from './maven.ts'
+import { loopback } from './ports.ts'
 import { run } from './run-command.ts'
 import type { Say } from './service.ts'
 
@@ -38,13 +39,13 @@ export function classPath(...folders: string[]): string {
 }
 
 /** One node that is broker and controller at once (KRaft). */
-export function kafkaProperties(port: number, controllerPort: number, logDir: string): string {
+export function kafkaProperties(port: number, controllerPort: number, logDir: string, host = loopback): string {
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://${host}:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${host}:${port}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
@@ -79,6 +80,7 @@ export async function prepareKafkaFolder(
   jars: string,
   java: Java,
   ports: { broker: number; controller: number },
+  host = loopback,
 ): Promise<string> {
   await mkdir(folder, { recursive: true })
   const data = join(folder, 'data')
@@ -95,6 +97,6 @@ export async function prepareKafkaFolder(
     await run(java.file, [...thriftyJvm, '-cp', classPath(jars), ...format], { timeoutMs: 60_000 })
     await rename(making, data)
   }
-  await writeFile(settings, kafkaProperties(ports.broker, ports.controller, data))
+  await writeFile(settings, kafkaProperties(ports.broker, ports.controller, data, host))
   return settings
 }

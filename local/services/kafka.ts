@@ -79,6 +79,7 @@ const timing = { readyWithinMs: 90_000, stopSignal: 'SIGTERM', stopWithinMs: 20_
 export interface KafkaOptions {
   dataDir: string
   cache: string
+  host: string
   java: () => Promise<Java>
   choosePort: (name: 'kafka' | 'kafka-controller') => Promise<number>
   say: Say
@@ -89,8 +90,8 @@ export async function kafkaService(options: KafkaOptions): Promise<{ service: Se
   const [jars, java] = await Promise.all([kafkaJars(options.cache, options.say), options.java()])
   const archive = await trainedArchive(java, jars, options)
   const ports = { broker: await options.choosePort('kafka'), controller: await options.choosePort('kafka-controller') }
-  const settings = await prepareKafkaFolder(join(options.dataDir, 'kafka'), jars, java, ports)
-  const url = `127.0.0.1:${ports.broker}`
+  const settings = await prepareKafkaFolder(join(options.dataDir, 'kafka'), jars, java, ports, options.host)
+  const url = `${options.host}:${ports.broker}`
   const service: Service = {
     ...timing,
     name: 'kafka',

@@ -5,11 +5,13 @@ import type { Say } from './service.ts'
 const preferred = { postgres: 7432, redis: 7479, kafka: 7492, 'kafka-controller': 7493, registry: 7481, ses: 7485 } as const
 export type PortName = keyof typeof preferred
 
-export function isFree(port: number): Promise<boolean> {
+export const loopback = '127.0.0.1'
+
+export function isFree(port: number, host = loopback): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', () => resolve(false))
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
   })
 }
 
@@ -19,21 +21,21 @@ const taken = new Set<number>()
  * Below 32768, where Linux begins to hand out ports to outgoing connections: a port from there could be lent to a client
  * while its service restarts. macOS begins at 49152.
  */
-export async function freePort(): Promise<number> {
+export async function freePort(host = loopback): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const port = randomInt(20_000, 32_000)
-    if (taken.has(port) || !(await isFree(port))) continue
+    if (taken.has(port) || !(await isFree(port, host))) continue
     taken.add(port)
     return port
   }
-  throw new Error('no free port between 20000 and 32000 on 127.0.0.1')
+  throw new Error(`no free port between 20000 and 32000 on ${host}`)
 }
 
-export async function choosePort(name: PortName, policy: 'preferred' | 'free', say: Say): Promise<number> {
-  if (policy === 'free') return freePort()
+export async function choosePort(name: PortName, policy: 'preferred' | 'free', say: Say, host = loopback): Promise<number> {
+  if (policy === 'free') return freePort(host)
   const wanted = preferred[name]
-  if (await isFree(wanted)) return wanted
-  const port = await freePort()
+  if (await isFree(wanted, host)) return wanted
+  const port = await freePort(host)
   say(`${name}: port ${wanted} is taken, using ${port}`)
   return port
 }

@@ -124,3 +124,16 @@ export async function ensureCluster(
   await rm(making, { recursive: true, force: true })
   return password
 }
+
+/**
+ * Whoever reaches an address beyond the loopback is asked for the password; the file that initdb writes lets in this machine alone.
+ * @returns the file for `hba_file`
+ */
+export async function letOthersIn(folder: string): Promise<string> {
+  const file = join(folder, 'pg_hba.conf')
+  const anyone = ['all', 'replication'].flatMap(what =>
+    ['0.0.0.0/0', '::/0'].map(where => `host ${what} all ${where} scram-sha-256\n`),
+  )
+  await writeFile(file, anyone.join(''))
+  return file
+}

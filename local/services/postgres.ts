@@ -2,15 +2,16 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { ensureCluster, makeClusterFolder, postgresBinaries, postgresUser } from './postgres-files.ts'
+import { loopback } from './ports.ts'
+import { ensureCluster, letOthersIn, makeClusterFolder, postgresBinaries, postgresUser } from './postgres-files.ts'
 import { commandOf, endProcess, startOf } from './process-identity.ts'
 import type { Say, Service } from './service.ts'
 
 /** Given at every start and not written into the cluster, so that a change here reaches old data too. */
-export function postgresSettings(port: number): Record<string, string> {
+export function postgresSettings(port: number, host: string): Record<string, string> {
   return {
     port: String(port),
-    listen_addresses: '127.0.0.1',
+    listen_addresses: host,
     // Everyone connects by TCP with a password; a socket would be one more door.
     unix_socket_directories: '',
     max_connections: '200',
@@ -43,16 +44,18 @@ export async function probePostgres(url: string): Promise<void> {
 export async function postgresService(options: {
   dataDir: string
   cache: string
+  host: string
   choosePort: () => Promise<number>
   say: Say
 }): Promise<{ service: Service; url: string }> {
-  const { dataDir, cache, say } = options
+  const { dataDir, cache, host, say } = options
   const [binaries, user, folder] = await Promise.all([postgresBinaries(cache, say), postgresUser(), makeClusterFolder(dataDir)])
   const password = await ensureCluster(dataDir, folder, binaries, user, say)
   const data = join(folder, 'data')
   const port = await options.choosePort()
-  const url = `postgres://tidemark:${password}@127.0.0.1:${port}`
-  const settings = Object.entries(postgresSettings(port)).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const url = `postgres://tidemark:${password}@${host}:${port}`
+  const given = { ...postgresSettings(port, host), ...(host !== loopback && { hba_file: await letOthersIn(folder) }) }
+  const settings = Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const service: Service = {
     name: 'postgres',
     program: () => ({

@@ -3,15 +3,21 @@ import postgres from 'postgres'
 import { type ClassArchive, classArchive, noArchive, thriftyJvm } from './class-archive.ts'
 import type { Java } from './java.ts'
 import type { KeepRunningOptions } from './keep-running.ts'
-import { freePort } from './ports.ts'
+import { freePort, loopback } from './ports.ts'
 import { registryFiles, registryInCache, registryProgram } from './registry-files.ts'
 import type { Program, Say, Service } from './service.ts'
 
 const database = 'schema_registry'
 
-function program(java: Java, folder: string, port: number, archiveFlags: string[], env: NodeJS.ProcessEnv): Program {
+function program(
+  java: Java,
+  folder: string,
+  { host, port }: { host: string; port: number },
+  archiveFlags: string[],
+  env: NodeJS.ProcessEnv,
+): Program {
   const properties = {
-    'quarkus.http.host': '127.0.0.1',
+    'quarkus.http.host': host,
     'quarkus.http.port': String(port),
     'quarkus.http.access-log.enabled': 'false',
     // Health and metrics stand on a second port (9000) that only a build can switch off; 0 takes any.
@@ -73,9 +79,10 @@ async function trainedArchive(java: Java, folder: string, options: RegistryOptio
     logFile: join(options.dataDir, 'log', 'registry-trial.log'),
     async trial(flags) {
       const port = await freePort()
-      url = ccompat(port)
+      const at = { host: loopback, port }
+      url = ccompat(at)
       // Its own store in memory (H2): Postgres may not even be downloaded yet.
-      const trialProgram = program(java, folder, port, flags, {})
+      const trialProgram = program(java, folder, at, flags, {})
       // Writing the archive takes 9 s at the end of the trial.
       return {
         ...timing,
@@ -90,11 +97,12 @@ async function trainedArchive(java: Java, folder: string, options: RegistryOptio
 }
 
 const timing = { readyWithinMs: 120_000, stopSignal: 'SIGTERM', stopWithinMs: 10_000 } as const
-const ccompat = (port: number) => `http://127.0.0.1:${port}/apis/ccompat/v7`
+const ccompat = ({ host, port }: { host: string; port: number }) => `http://${host}:${port}/apis/ccompat/v7`
 
 export interface RegistryOptions {
   dataDir: string
   cache: string
+  host: string
   java: () => Promise<Java>
   postgresUrl: () => Promise<string>
   choosePort: () => Promise<number>
@@ -108,12 +116,12 @@ export async function registryService(options: RegistryOptions): Promise<{ servi
   const archive = java.major >= 25 ? await trainedArchive(java, folder, options) : noArchive
   const postgresUrl = await options.postgresUrl()
   await createDatabase(postgresUrl)
-  const port = await options.choosePort()
-  const url = ccompat(port)
+  const at = { host: options.host, port: await options.choosePort() }
+  const url = ccompat(at)
   const service: Service = {
     ...timing,
     name: 'registry',
-    program: () => program(java, folder, port, archive.flags(), datasource(postgresUrl)),
+    program: () => program(java, folder, at, archive.flags(), datasource(postgresUrl)),
     probe: () => probeRegistry(url),
     afterFailedStart: () => archive.drop(),
   }

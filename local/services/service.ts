@@ -2,15 +2,15 @@ export const serviceNames = ['postgres', 'redis', 'kafka', 'registry', 'ses'] as
 export type ServiceName = (typeof serviceNames)[number]
 
 export interface ServiceUrls {
-  /** `postgres://tidemark:…@127.0.0.1:PORT`, no database in the path; the user is a superuser. */
+  /** `postgres://tidemark:…@HOST:PORT`, no database in the path; the user is a superuser. */
   postgres: string
-  /** `redis://127.0.0.1:PORT` */
+  /** `redis://HOST:PORT`, with a password when HOST is not the loopback. */
   redis: string
-  /** Bootstrap list, `127.0.0.1:PORT`. */
+  /** Bootstrap list, `HOST:PORT`. */
   kafka: string
-  /** Confluent-compatible, `http://127.0.0.1:PORT/apis/ccompat/v7`. */
+  /** Confluent-compatible, `http://HOST:PORT/apis/ccompat/v7`. */
   registry: string
-  /** `http://127.0.0.1:PORT`; sent mail is at `/moto-api/data.json`. */
+  /** `http://HOST:PORT`; sent mail is at `/moto-api/data.json`. */
   ses: string
 }
 

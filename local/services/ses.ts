@@ -21,20 +21,21 @@ export async function probeSes(url: string): Promise<void> {
 /** An SES-speaking server. It forgets its mail when it stops, which suits tests. */
 export async function sesService(options: {
   cache: string
+  host: string
   python: string
   pythonVersion: string
   choosePort: () => Promise<number>
   say: Say
 }): Promise<{ service: Service; url: string }> {
-  const { cache, python, say } = options
+  const { cache, host, python, say } = options
   const folder = await cached(cache, motoInCache(options.pythonVersion), say, target => pipInstall(python, target, packages))
   const port = await options.choosePort()
-  const url = `http://127.0.0.1:${port}`
+  const url = `http://${host}:${port}`
   const service: Service = {
     name: 'ses',
     program: () => ({
       file: python,
-      args: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
+      args: ['-m', 'moto.server', '-H', host, '-p', String(port)],
       env: { ...process.env, PYTHONPATH: folder },
     }),
     probe: () => probeSes(url),

@@ -1,4 +1,5 @@
 import { mkdir, realpath, rm } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
 import { join, resolve } from 'node:path'
 import { cacheFolder, seconds } from './cache.ts'
 import { bringInContainers, hasContainerEngine } from './containers.ts'
@@ -6,7 +7,7 @@ import { chooseJava } from './java.ts'
 import { kafkaService } from './kafka.ts'
 import { keepRunning, type Running } from './keep-running.ts'
 import { inspectMachine } from './machine.ts'
-import { choosePort, type PortName } from './ports.ts'
+import { choosePort, loopback, type PortName } from './ports.ts'
 import { postgresService } from './postgres.ts'
 import { clusterFolder } from './postgres-files.ts'
 import { openProcessBook } from './process-book.ts'
@@ -28,6 +29,8 @@ export interface StartOptions {
   only?: ServiceName[]
   /** `preferred`: postgres 7432, redis 7479, kafka 7492 and 7493, registry 7481, ses 7485; a free one where that is taken. */
   ports?: 'preferred' | 'free'
+  /** The IPv4 address of this machine at which all of them listen, for pods that reach it there. Default: the loopback alone. */
+  host?: string
   say: Say
   /** Default true: a service that dies is started again, at most 10 times in a row. */
   restart?: boolean
@@ -43,13 +46,16 @@ export interface Services {
 
 /** Starts real services as child processes, what depends on nothing side by side. */
 export async function startServices(options: StartOptions): Promise<Services> {
-  const { say, ports = 'preferred', restart = true } = options
+  const { say, ports = 'preferred', restart = true, host = loopback } = options
+  // Clients are told this address: Kafka's say where the broker is.
+  if (!isIPv4(host) || host === '0.0.0.0') throw new Error(`${host} is not an IPv4 address that a client can connect to.`)
   const began = performance.now()
   const cache = cacheFolder()
   const { machine, tools } = await inspectMachine(cache)
   const missing = whatIsMissing(servicesToStart(options.only, options.urls ?? {}), machine)
   if (missing.length > 0 && !(await hasContainerEngine())) throw new Error(explain(missing))
   const lacking = [...new Set(missing.flatMap(({ neededFor }) => neededFor))]
+  if (lacking.length > 0 && host !== loopback) throw new Error(explain(missing))
   const given = { ...options.urls, ...(lacking.length > 0 && (await bringInContainers(lacking, say))) }
   const names = servicesToStart(options.only, given)
   for (const [name, url] of Object.entries(given)) say(`${name}: using the one at ${withoutPassword(url)}`)
@@ -60,9 +66,9 @@ export async function startServices(options: StartOptions): Promise<Services> {
   const running = new Map<ServiceName, Running>()
   const urls: ServiceUrls = { postgres: '', redis: '', kafka: '', registry: '', ses: '', ...given }
 
-  const portOf = (name: PortName) => () => choosePort(name, ports, say)
+  const portOf = (name: PortName) => () => choosePort(name, ports, say, name === 'kafka-controller' ? loopback : host)
   const java = once(() => chooseJava(tools.java, machine.python?.pip ? tools.python : undefined, cache, say))
-  const shared = { dataDir, cache, say, book, java }
+  const shared = { dataDir, cache, host, say, book, java }
   const make: Record<ServiceName, () => Promise<{ service: Service; url: string }>> = {
     postgres: () => postgresService({ ...shared, choosePort: portOf('postgres') }),
     redis: () => redisService({ ...shared, redisServer: tools.redisServer, choosePort: portOf('redis') }),

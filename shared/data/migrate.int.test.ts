@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import postgres from 'postgres'
-import { serviceUrls } from '../../test/environment.ts'
+import { cloneDatabase, serviceUrls } from '../../test/environment.ts'
+import { Transient } from '../errors.ts'
 import { databases } from '../function/resources.ts'
 import { migrate } from './migrate.ts'
+import { openDatabase } from './postgres.ts'
 
 const server = serviceUrls().postgres
 const name = `test_migrate_${randomBytes(6).toString('hex')}`
@@ -23,6 +25,26 @@ test('processes that migrate at once apply each file once, and a later one finds
   assert.ok(applied.includes('inventory/0001_stock.sql'))
   assert.equal(applied[0]?.startsWith('every/'), true, 'what every database has comes first')
   assert.deepEqual(await migrate({ url, database: 'inventory' }), [])
+})
+
+test('a function is not ready before its database has every migration that its build brings', async () => {
+  const cloned = await cloneDatabase('orders')
+  const open = () => openDatabase({ url: cloned.url, pool: 1, service: 'test', migrations: 'orders' })
+  const [early, later] = [open(), open()]
+  await early.sql`delete from migration where name = 'orders/0001_orders.sql'`
+  await assert.rejects(early.ready(), (error: Transient) => {
+    assert.ok(error instanceof Transient)
+    assert.equal(error.message, 'The database lacks orders/0001_orders.sql.')
+    return true
+  })
+  await early.sql`insert into migration (name) values ('orders/0001_orders.sql'), ('orders/9999_of_a_newer_build.sql')`
+  await early.ready()
+
+  await early.sql`drop table migration`
+  await early.ready()
+  await assert.rejects(later.ready(), /lacks every\/0001_.*orders\/0001_/, 'one that was never migrated lacks all')
+  await Promise.all([early, later].map(database => database.close()))
+  await cloned.drop()
 })
 
 test('every service has migrations', async () => {

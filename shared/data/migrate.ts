@@ -1,8 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
 import postgres from 'postgres'
-
-const folder = new URL('./migrations/', import.meta.url)
-const numbered = /^(\d{4})_[a-z0-9_]+\.sql$/
+import { migrationsOf, migrationText } from './migration-files.ts'
 
 /**
  * Brings a database to the newest migration. Each file runs once, in its own transaction, with its name kept in `migration`.
@@ -12,14 +9,14 @@ const numbered = /^(\d{4})_[a-z0-9_]+\.sql$/
 export async function migrate(options: { url: string; database: string }): Promise<string[]> {
   const sql = postgres(options.url, { max: 1, connect_timeout: 5, onnotice: () => {} })
   try {
-    const files = [...(await filesOf('every')), ...(await filesOf(options.database))]
+    const files = await migrationsOf(options.database)
     const connection = await sql.reserve()
     await connection`select pg_advisory_lock(hashtext('tidemark migrate'))`
     await connection`create table if not exists migration (name text primary key, applied_at timestamptz not null default now())`
     const applied = new Set((await connection<{ name: string }[]>`select name from migration`).map(row => row.name))
     const missing = files.filter(name => !applied.has(name))
     for (const name of missing) {
-      const text = await readFile(new URL(name, folder), 'utf8')
+      const text = await migrationText(name)
       await connection.unsafe(`begin; ${text}; insert into migration (name) values ('${name}'); commit;`)
     }
     connection.release()
@@ -27,13 +24,4 @@ export async function migrate(options: { url: string; database: string }): Promi
   } finally {
     await sql.end({ timeout: 5 })
   }
-}
-
-/** `inventory/0001_stock.sql`: what every database has comes from `every/` and runs first. */
-async function filesOf(database: string): Promise<string[]> {
-  const names = await readdir(new URL(`${database}/`, folder))
-  return names
-    .filter(name => numbered.test(name))
-    .sort()
-    .map(name => `${database}/${name}`)
 }

@@ -95,7 +95,7 @@ test('a database that is not there is transient', async () => {
     away.transaction(tx => tx`select 1`),
     Transient,
   )
-  await assert.rejects(away.ready())
+  await assert.rejects(away.ready(), Transient)
   await away.close()
 })
 

@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { Transient } from '../errors.ts'
+import { missingMigrations } from './migration-files.ts'
 import { type Session, Sessions } from './session.ts'
 
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -13,6 +14,7 @@ export interface Database {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** A connection of one's own, to be released. Its statements may be sent before the ones before them are answered. */
   session(): Promise<Session>
+  /** Rejects while the database does not answer or lacks a migration of this build. */
   ready(): Promise<void>
   close(): Promise<void>
 }
@@ -47,9 +49,18 @@ function arrayText(items: readonly unknown[]): string {
   return `{${quoted.join(',')}}`
 }
 
-/** @param options.pool connections for single statements, and as many again for transactions */
-export function openDatabase(options: { url: string; pool: number; service: string }): Database {
+export function openDatabase(options: {
+  url: string
+  /** Asked with every new connection, instead of the one in the URL: it may be changed while the process runs. */
+  password?: () => string
+  /** Connections for single statements, and as many again for transactions. */
+  pool: number
+  service: string
+  /** The name by which migrations know the database: it is not ready before it has all of them. */
+  migrations?: string
+}): Database {
   const settings = {
+    ...(options.password && { password: options.password }),
     connect_timeout: 3,
     // A function that sleeps between requests gives its connection back: connections are a budget.
     idle_timeout: 30,
@@ -61,6 +72,14 @@ export function openDatabase(options: { url: string; pool: number; service: stri
   const sql = postgres(options.url, { ...settings, max: options.pool }) as unknown as Sql
   const open = (onclose: () => void) => postgres(options.url, { ...settings, max: 1, onclose }) as unknown as Sql
   const sessions = new Sessions(open, options.pool)
+  // Migrations are only ever added: a database that once had them all is not asked again.
+  let isMigrated = options.migrations === undefined
+  const answer = async () => {
+    if (isMigrated) return void (await sql`select 1`)
+    const missing = await missingMigrations(sql, options.migrations as string)
+    if (missing.length > 0) throw new Transient('unavailable', `The database lacks ${missing.join(', ')}.`)
+    isMigrated = true
+  }
   return {
     sql,
     async transaction(work) {
@@ -77,7 +96,13 @@ export function openDatabase(options: { url: string; pool: number; service: stri
     async ready() {
       const { promise, reject } = Promise.withResolvers<never>()
       const timer = setTimeout(() => reject(new Transient('unavailable', 'The database does not answer.')), readyDeadline)
-      await Promise.race([sql`select 1`, promise]).finally(() => clearTimeout(timer))
+      try {
+        await Promise.race([answer(), promise])
+      } catch (error) {
+        throw transientOr(error)
+      } finally {
+        clearTimeout(timer)
+      }
     },
     async close() {
       await Promise.all([sessions.close(), sql.end({ timeout: 5 })])
@@ -98,8 +123,11 @@ async function inTransaction<T>(sql: Sql, work: (tx: Tx) => Promise<T>): Promise
   }
 }
 
-/** SQLSTATE classes after which the same transaction may succeed: connection, resources, operator, rollback, lock. */
-const transientStates = /^(08|53|57|40|55P03|25P0[23])/
+/**
+ * SQLSTATE classes after which the same transaction may succeed: connection, resources, operator, rollback, lock. And 28P01, a wrong
+ * password: while it is changed, the database knows the new one some seconds before the mounted file does.
+ */
+const transientStates = /^(08|53|57|40|55P03|25P0[23]|28P01)/
 const transientCodes = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',

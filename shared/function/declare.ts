@@ -13,6 +13,8 @@ export interface TidemarkFunction {
   readonly name: string
   readonly summary: string
   readonly uses: readonly Use[]
+  /** Services outside the cluster that it speaks to. Without any, the network lets it reach none. */
+  readonly providers: readonly string[]
   readonly config: z.ZodObject
   readonly scale: Scale
   readonly visibility: 'cluster-local' | 'public'
@@ -37,6 +39,14 @@ export interface Scale {
   concurrency: number
   /** Seconds after which a request is given up (Knative's timeoutSeconds). */
   timeout: number
+  /** Requests at once that the autoscaler aims at for an instance. Knative's own is 70 % of `concurrency`, or 100 where that is unlimited. */
+  target?: number
+  /** Seconds that demand must stay low before an instance is taken away: for bursts with short pauses. */
+  scaleDownDelay?: number
+  /** Seconds that the last instance stays after its last request: for events that trickle. */
+  retention?: number
+  /** MiB an instance may use. More ends it. */
+  memory?: number
 }
 
 export const standardScale: Scale = { min: 0, max: 10, concurrency: 50, timeout: 30 }
@@ -44,6 +54,7 @@ export const standardScale: Scale = { min: 0, max: 10, concurrency: 50, timeout:
 interface Common<U extends readonly Use[], C extends z.ZodObject> {
   name: string
   uses: U
+  providers?: readonly string[]
   config?: C
   scale?: Partial<Scale>
 }
@@ -57,11 +68,12 @@ export function http<
   O extends z.ZodType,
   C extends z.ZodObject = EmptyConfig,
 >(definition: Common<U, C> & OperationDefinition<Deps<U, z.output<C>>, I, O>): TidemarkFunction {
-  const { name, uses, config, scale, ...rest } = definition
+  const { name, uses, providers, config, scale, ...rest } = definition
   return service({
     name,
     summary: rest.summary,
     uses,
+    ...(providers && { providers }),
     ...(config && { config }),
     ...(scale && { scale }),
     operations: [operation<Deps<U, z.output<C>>>()({ id: name, ...rest })],
@@ -168,10 +180,11 @@ export function service<const U extends readonly Use[], C extends z.ZodObject = 
     run?: (deps: Deps<U, z.output<C>> & S, signal: AbortSignal) => Promise<void>
   },
 ): TidemarkFunction {
-  const { scale, config, operations, visibility, ...rest } = definition
+  const { scale, config, operations, visibility, providers, ...rest } = definition
   return {
     ...(rest as Omit<typeof rest, 'setup' | 'listener' | 'sink' | 'run'> &
       Pick<TidemarkFunction, 'setup' | 'listener' | 'sink' | 'run'>),
+    providers: providers ?? [],
     config: config ?? z.object({}),
     scale: { ...standardScale, ...scale },
     visibility: visibility ?? 'cluster-local',

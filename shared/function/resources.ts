@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
-import { secret, setting } from '../config.ts'
+import { atStart, currentPassword, secret, setting } from '../config.ts'
 import type { Database } from '../data/postgres.ts'
 import type { EventCodec } from '../events/codec.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -37,7 +37,7 @@ export interface Resource {
   close(): Promise<void>
 }
 
-/** Parsed variables by their name. */
+/** Parsed variables by their name, each as it is now: what can follow a change reads them with every use. */
 export type Settings = Readonly<Record<string, unknown>>
 
 interface Opening {
@@ -58,16 +58,23 @@ const databaseUrl = (name: string) => `${name.toUpperCase()}_DATABASE_URL`
 
 export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry', ResourceKind> = {
   db: {
-    settings: name => ({ [databaseUrl(name)]: secret(setting.url()), DATABASE_POOL: setting.count(2) }),
+    settings: name => ({ [databaseUrl(name)]: setting.credentialUrl(), DATABASE_POOL: atStart(setting.count(2)) }),
     async open({ name, settings, service }) {
       const { openDatabase } = await import('../data/postgres.ts')
-      const database = openDatabase({ url: String(settings[databaseUrl(name)]), pool: Number(settings.DATABASE_POOL), service })
+      const url = () => String(settings[databaseUrl(name)])
+      const database = openDatabase({
+        url: url(),
+        password: currentPassword(url),
+        pool: Number(settings.DATABASE_POOL),
+        service,
+        migrations: name,
+      })
       return { value: database, ready: () => database.ready(), close: () => database.close() }
     },
   },
   call: {
     settings: () => ({
-      FUNCTION_URL: z.string().includes('{name}').default('http://{name}.tidemark.svc.cluster.local'),
+      FUNCTION_URL: atStart(z.string().includes('{name}').default('http://{name}.tidemark.svc.cluster.local')),
       TOKEN_URL: setting.url(),
       CLIENT_ID: z.string().min(1),
       CLIENT_SECRET: secret(z.string().min(8)),
@@ -75,33 +82,39 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
     async open({ name, settings, metrics }) {
       const { functionClient } = await import('./call.ts')
       const { serviceToken } = await import('../security/service-token.ts')
-      const token = serviceToken({
+      const token = serviceToken(() => ({
         tokenUrl: String(settings.TOKEN_URL),
         clientId: String(settings.CLIENT_ID),
         clientSecret: String(settings.CLIENT_SECRET),
-      })
+      }))
       const url = String(settings.FUNCTION_URL).replace('{name}', name)
       return { value: await functionClient({ name, url, token, metrics }), close: async () => {} }
     },
   },
   redis: {
-    settings: () => ({ REDIS_URL: secret(setting.url()) }),
+    settings: () => ({ REDIS_URL: setting.credentialUrl() }),
     async open({ settings, service, metrics }) {
       const { openRedis } = await import('../data/redis.ts')
       const isUp = metrics.gauge('tidemark_redis_up', 'Whether Redis is there. Without it the function does what it can alone.')
-      const redis = openRedis({ url: String(settings.REDIS_URL), service, up: up => isUp.set(up ? 1 : 0) })
+      const url = () => String(settings.REDIS_URL)
+      const redis = openRedis({
+        url: url(),
+        password: currentPassword(url),
+        service,
+        up: up => isUp.set(up ? 1 : 0),
+      })
       return { value: redis, close: async () => redis.disconnect() }
     },
   },
   kafka: {
-    settings: () => ({ KAFKA_BROKERS: z.string().min(1) }),
+    settings: () => ({ KAFKA_BROKERS: atStart(z.string().min(1)) }),
     async open({ settings, service }) {
       const { openKafka } = await import('../events/kafka.ts')
       return { value: openKafka({ brokers: String(settings.KAFKA_BROKERS), service }), close: async () => {} }
     },
   },
   registry: {
-    settings: () => ({ SCHEMA_REGISTRY_URL: setting.url() }),
+    settings: () => ({ SCHEMA_REGISTRY_URL: atStart(setting.url()) }),
     async open({ settings }) {
       const { eventCodec } = await import('../events/codec.ts')
       return { value: eventCodec(String(settings.SCHEMA_REGISTRY_URL)), close: async () => {} }

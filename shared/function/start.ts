@@ -1,25 +1,33 @@
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
-import { parseConfig, setting } from '../config.ts'
+import { atStart, setting } from '../config.ts'
+import { builtFrom, liveConfig } from '../config-live.ts'
 import { Transient } from '../errors.ts'
-import { createLog } from '../telemetry/log.ts'
+import type { TokenVerifier } from '../security/tokens.ts'
+import { createLog, type Log } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { spanSink } from '../telemetry/trace.ts'
 import type { TidemarkFunction } from './declare.ts'
 import { closeIdleConnections } from './exchange.ts'
+import { followSettings } from './follow-settings.ts'
 import { host } from './host.ts'
 import { type Deps, type Resource, resourceKinds, type Settings, splitUse } from './resources.ts'
 import { serve } from './serve.ts'
 
 /** Variables that every function knows. */
 export const platformConfig = z.object({
-  HOST: z.string().default('0.0.0.0'),
-  PORT: setting.port(8080),
-  METRICS_PORT: setting.port(9090),
+  HOST: atStart(z.string().default('0.0.0.0')),
+  PORT: atStart(setting.port(8080)),
+  /** OpenTelemetry's own for scrapes. Knative's queue-proxy shares the pod's network and holds 9090 and 9091. */
+  METRICS_PORT: atStart(setting.port(9464)),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Milliseconds that requests in flight are given after SIGTERM. */
   DRAIN_DEADLINE: setting.milliseconds(25_000),
-  OTEL_EXPORTER_OTLP_ENDPOINT: setting.url().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: atStart(setting.url().optional()),
+  /** Where settings are mounted as files, each named like its variable. What stands in the environment goes before. */
+  CONFIG_FOLDER: z.string().default('/etc/tidemark'),
+  /** Milliseconds between two looks whether those files changed. */
+  CONFIG_INTERVAL: atStart(z.coerce.number().int().min(1).max(3_600_000).default(5_000)),
 })
 
 /** Variables of a function whose operations a token opens. */
@@ -31,7 +39,7 @@ export const tokenConfig = z.object({
 
 export const needsToken = (fn: TidemarkFunction): boolean => fn.operations.length > 0 || fn.listener !== undefined
 
-/** Everything a function reads from its environment. */
+/** Everything a function reads from its environment or from mounted files. */
 export function configOf(fn: TidemarkFunction) {
   const shapes = fn.uses.map(splitUse).map(({ kind, name }) => resourceKinds[kind].settings(name))
   return z.object({
@@ -60,7 +68,10 @@ export interface Running {
 
 /** Config → dependencies → serve. */
 export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promise<Running> {
-  const config = parseConfig(configOf(fn), env) as z.output<typeof platformConfig> & Settings
+  const folder = env.CONFIG_FOLDER || platformConfig.shape.CONFIG_FOLDER.parse(undefined)
+  // Only the environment can say where the files are.
+  const live = liveConfig(configOf(fn), { ...env, CONFIG_FOLDER: folder }, folder)
+  const config = live.config as z.output<typeof platformConfig> & Settings
   const log = createLog({ service: fn.name, level: config.LOG_LEVEL })
   const metrics = new Metrics(fn.name)
   const spans = spanSink({
@@ -74,20 +85,16 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
   const all = { ...deps, ...(own as object | undefined) }
 
   let draining = false
-  const verifier = needsToken(fn)
-    ? (await import('../security/tokens.ts')).tokenVerifier({
-        jwksUrl: String(config.JWKS_URL),
-        issuer: String(config.TOKEN_ISSUER),
-        audience: String(config.TOKEN_AUDIENCE),
-      })
-    : undefined
+  const verifier = needsToken(fn) ? await liveVerifier(config) : undefined
+  const resourcesReady = toldOnce(log, () => Promise.all(opened.resources.map(resource => resource.ready?.())))
   const ready = async () => {
     if (draining) throw new Transient('unavailable', 'This instance is ending.')
-    await Promise.all(opened.resources.map(resource => resource.ready?.()))
+    await resourcesReady()
   }
   const listener = host(fn, all, { log, metrics, spans, verifier, ready })
   const serving = await serve({ listener, metrics, host: config.HOST, port: config.PORT, metricsPort: config.METRICS_PORT })
 
+  const stopFollowing = followSettings({ ...live, config }, { log, metrics })
   const abort = new AbortController()
   const running = fn.run?.(all as never, abort.signal)
   const ended = new Promise<never>((_resolve, reject) => {
@@ -100,6 +107,7 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
     ended,
     async stop() {
       draining = true
+      stopFollowing()
       await serving.drain(config.DRAIN_DEADLINE)
       abort.abort()
       await running?.catch(() => {})
@@ -109,6 +117,32 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
       closeIdleConnections()
       log.info('drained')
     },
+  }
+}
+
+async function liveVerifier(config: Settings): Promise<TokenVerifier> {
+  const { tokenVerifier } = await import('../security/tokens.ts')
+  const verifier = builtFrom(
+    () => [config.JWKS_URL, config.TOKEN_ISSUER, config.TOKEN_AUDIENCE].map(String) as [string, string, string],
+    (jwksUrl, issuer, audience) => tokenVerifier({ jwksUrl, issuer, audience }),
+  )
+  return { verify: authorization => verifier().verify(authorization) }
+}
+
+/** A probe is answered without its reason and not logged: the log says why a function is not ready, once for each reason. */
+function toldOnce(log: Log, ready: () => Promise<unknown>): () => Promise<void> {
+  let told: string | undefined
+  return async () => {
+    try {
+      await ready()
+      told = undefined
+    } catch (error) {
+      const { message, cause } = error as Error
+      const reason = cause instanceof Error ? `${message} ${cause.message}` : message
+      if (reason !== told) log.warn({ reason }, 'not ready')
+      told = reason
+      throw error
+    }
   }
 }
 

@@ -8,6 +8,7 @@ export const scopes = {
   'alerts:write': 'Set thresholds.',
   'notifications:read': 'Read what was sent to whom.',
   'ops:read': 'Read backlogs and dead letters.',
+  'ops:write': 'Replay dead letters; put set-aside events back.',
 } as const
 
 export type Scope = keyof typeof scopes

@@ -9,20 +9,23 @@ export interface ServiceToken {
 /** A token is renewed this long before it ends, so that none expires on its way. */
 const renewBeforeMilliseconds = 30_000
 
-export function serviceToken(options: {
-  tokenUrl: string
-  clientId: string
-  clientSecret: string
-  now?: () => number
-}): ServiceToken {
-  const now = options.now ?? Date.now
-  const authorization = `Basic ${Buffer.from(`${encodeURIComponent(options.clientId)}:${encodeURIComponent(options.clientSecret)}`).toString('base64')}`
+export interface ClientCredentials {
+  readonly tokenUrl: string
+  readonly clientId: string
+  readonly clientSecret: string
+}
+
+/** @param credentials read with every new token: one that is held is shown until it ends */
+export function serviceToken(credentials: () => ClientCredentials, now: () => number = Date.now): ServiceToken {
   let current: { token: string; until: number } | undefined
   let pending: Promise<string> | undefined
 
   async function fetchToken(): Promise<string> {
+    const { tokenUrl, clientId, clientSecret } = credentials()
+    const pair = `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`
+    const authorization = `Basic ${Buffer.from(pair).toString('base64')}`
     const answer = await exchange({
-      url: options.tokenUrl,
+      url: tokenUrl,
       method: 'POST',
       headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
       body: 'grant_type=client_credentials',

@@ -1,0 +1,9 @@
+import { createServer } from 'node:http'
+import type { Program } from './main.ts'
+
+/** The least that can be a function: what the cold starts of ours are compared with. */
+export const run: Program = async env => {
+  const server = createServer((_request, response) => response.end('hello'))
+  server.listen(Number(env.PORT ?? 8080))
+  return { stop: () => new Promise(resolve => server.close(() => resolve())) }
+}
