@@ -30,7 +30,12 @@ export async function loadImage(
   const { by, load, list } = await chooseLoader(options)
   if (list && (await answers(list, env)).split('\n').includes(image.name)) return { by, loaded: false }
   const [file = '', ...args] = load(image.tar)
-  await run(file, args, { env, timeoutMs: 300_000 })
+  try {
+    await run(file, args, { env, timeoutMs: 300_000 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new Error(`The image is loaded by ${by}, and there is no ${file} on the PATH.`, { cause: error })
+  }
   return { by, loaded: true }
 }
 

@@ -40,7 +40,7 @@ interface Blob {
  * well. Times are zero and entries are sorted: the same content has the same digests wherever it is packed.
  */
 export async function packImage(options: ImageOptions): Promise<PackedImage> {
-  const scratch = await mkdtemp(join(dirname(options.out), '.packing-'))
+  const scratch = await mkdtemp(join(dirname(options.out), '.making-image-'))
   try {
     const layers: (PackedLayer & { file: string })[] = []
     for (const layer of options.layers) {

@@ -7,6 +7,7 @@ import { bundleFunctions } from '../local/build.ts'
 import { bundleCluster } from '../local/build-cluster.ts'
 import { folderDigest } from '../local/bundle.ts'
 import { fillCompileCache, imageUser } from '../local/compile-cache.ts'
+import { removeAbandoned } from '../local/services/cache.ts'
 import { gzippedBytes, type ImageOptions, type PackedImage, packImage } from './image-tar.ts'
 import { rootLayers } from './root.ts'
 import { digestOf, filesOf, type Layer, layerOf } from './root-layer.ts'
@@ -77,7 +78,8 @@ async function freshBundle(): Promise<string> {
 /** Of its own for each run: two that build at once must not clear each other's. */
 async function scratchFolder(): Promise<string> {
   await mkdir(folder, { recursive: true })
-  return mkdtemp(join(folder, '.building-'))
+  await removeAbandoned(folder)
+  return mkdtemp(join(folder, '.making-bundle-'))
 }
 
 /** Packs an image unless the same content is packed already. Only the newest tar of a name is kept: each is above 100 MB. */

@@ -40,7 +40,7 @@ export async function loadImages(say: (line: string) => void, given?: string): P
 }
 
 /** Services on this machine, at an address that pods reach. They go on running when this process ends. */
-export async function servicesForCluster(kubectl: Kubectl, say: (line: string) => void): Promise<ServiceUrls> {
+export async function servicesForCluster(kubectl: Kubectl): Promise<ServiceUrls> {
   const given = serviceUrlsFrom(process.env)
   if (serviceNames.every(name => given[name])) return given as ServiceUrls
   const host = await machineAddress(kubectl)
@@ -50,7 +50,7 @@ export async function servicesForCluster(kubectl: Kubectl, say: (line: string) =
     )
   }
   mkdirSync(localFolder, { recursive: true })
-  return { ...(await startInBackground({ dataDir: `${localFolder}/services`, host, say })), ...given }
+  return { ...(await startInBackground({ dataDir: `${localFolder}/services`, host })), ...given }
 }
 
 export async function deployLocally(deployment: LocalDeployment): Promise<Deployed> {

@@ -34,7 +34,7 @@ async function main(options: DeployOptions): Promise<void> {
           kubectl: cluster,
           cluster: found,
           ...{ namespace, timeout, say },
-          services: await servicesForCluster(cluster, say),
+          services: await servicesForCluster(cluster),
           images: await loadImages(say, options.image),
         })
       : await deploy({ kubectl: cluster, folder: rendered(options), namespace, timeout, say })

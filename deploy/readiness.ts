@@ -31,6 +31,9 @@ export function stateOf(service: KnativeService): { ready: boolean; failed: bool
   return { ready: false, failed: /ProgressDeadlineExceeded/.test(reason), reason: firstLine(reason) }
 }
 
+/** What every function goes through. */
+const onItsWay = /^(not seen yet|starting|RevisionMissing|Uninitialized|IngressNotConfigured|Deploying|Unknown)/
+
 const firstLine = (text: string): string => (text.split('\n')[0] as string).slice(0, 300)
 
 export async function functionsOf(kubectl: Kubectl, namespace: string): Promise<KnativeService[]> {
@@ -58,7 +61,7 @@ export async function awaitFunctions(
     counted = count
     if (services.length > 0 && waiting.length === 0) return services
     for (const { name, reason } of waiting) {
-      if (reason.includes(': ') && told.get(name) !== reason) say(`  ${name}: ${reason}`)
+      if (!onItsWay.test(reason) && told.get(name) !== reason) say(`  ${name}: ${reason}`)
       told.set(name, reason)
     }
     const failed = waiting.filter(({ failed }) => failed)

@@ -5,6 +5,8 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { serviceUrlsFrom, urlVariable } from '../local/services/service-urls.ts'
 import { removeServicesData, type Services, startServices } from '../local/services/start.ts'
+import { findCluster } from './cluster/find.ts'
+import { setUpCluster } from './cluster/setup.ts'
 import { testVariable } from './environment.ts'
 import { type Kind, testFiles } from './files.ts'
 import { dropTemplates, makeTemplates } from './templates.ts'
@@ -19,6 +21,7 @@ const parts: readonly { kind: Kind; files: number; timeout: number }[] = [
   { kind: 'on real services', files: 2, timeout: 60_000 },
   { kind: 'whole system', files: 1, timeout: 300_000 },
   { kind: 'chaos', files: 1, timeout: 300_000 },
+  { kind: 'cluster', files: 1, timeout: 300_000 },
   { kind: 'by name only', files: 1, timeout: 300_000 },
 ]
 
@@ -49,6 +52,10 @@ try {
   for (const part of parts) {
     const files = wanted.get(part.kind)
     if (!files || stop.signal.aborted) continue
+    if (part.kind === 'cluster') {
+      await runOnCluster(files, part)
+      continue
+    }
     if (part.kind !== 'in memory') services ??= await timed('services and databases', ready)
     await timed(part.kind, () => runPart(files, part))
   }
@@ -71,6 +78,29 @@ async function ready(): Promise<Services> {
     process.env[variable] = started.urls[name as keyof typeof testVariable]
   }
   return started
+}
+
+/** Where there is no cluster, its tests count as skipped; they fail when just they were asked for. */
+async function runOnCluster(files: readonly string[], part: (typeof parts)[number]): Promise<void> {
+  const found = await timed('finding a cluster', () => findCluster(line => console.log(line)))
+  if (!found.found) {
+    console.log(`the ${files.length} files of test/cluster are skipped: ${found.why}`)
+    if (wanted.size === 1) throw new Error('They were asked for.')
+    sum.skipped += files.length
+    return
+  }
+  const folder = join(dataDir, 'cluster')
+  try {
+    const stop = await timed('deploying to the cluster', () => setUpCluster(folder, line => console.log(line)))
+    try {
+      await timed(part.kind, () => runPart(files, part))
+    } finally {
+      await timed('leaving the cluster', stop)
+      await removeServicesData(join(folder, 'services'))
+    }
+  } finally {
+    await found.stop()
+  }
 }
 
 async function runPart(files: readonly string[], part: { files: number; timeout: number }): Promise<void> {

@@ -9,8 +9,9 @@ export type ClientAddress = (request: IncomingMessage) => string
 /**
  * Goes back through `X-Forwarded-For` as long as the address that added the next entry is a trusted one; what stands before that is
  * the client's own claim. By default nobody is trusted, and the socket's address counts. Each trusted proxy must add the address that
- * it was called from: Kourier does so only with `use-remote-address` in its ConfigMap `config-kourier`. And who calls from a trusted
- * address is believed whatever it claims, so trust the ingress's addresses and let no others in.
+ * it was called from: Kourier does so only with `use-remote-address` in its ConfigMap `config-kourier`. Who calls from a trusted address
+ * is believed whatever it claims: let no others in, and no balancer before Kourier may put a trusted address in the client's place
+ * (`externalTrafficPolicy: Local`).
  */
 export function clientAddress(trusted: string): ClientAddress {
   const entries = entriesOf(trusted)

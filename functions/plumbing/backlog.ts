@@ -92,7 +92,7 @@ async function sources(): Promise<{ source: string; topic: Topic }[]> {
 async function lagOf(admin: Admin, { source, topic }: { source: string; topic: Topic }) {
   const [ends, [committed]] = await Promise.all([
     admin.fetchTopicOffsets(topic),
-    admin.fetchOffsets({ groupId: consumerGroupOf(source), topics: [topic] }),
+    committedOffsets(admin, consumerGroupOf(source), topic),
   ])
   const positions = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
   const lag = ends.reduce(
@@ -100,4 +100,16 @@ async function lagOf(admin: Admin, { source, topic }: { source: string; topic: T
     0,
   )
   return { source, topic, lag }
+}
+
+/** kafkajs tries again what it asks, but not this: a coordinator that has just come up still loads its groups, and says so. */
+async function committedOffsets(admin: Admin, groupId: string, topic: Topic) {
+  for (let left = 10; ; left--) {
+    try {
+      return await admin.fetchOffsets({ groupId, topics: [topic] })
+    } catch (error) {
+      if (left === 0 || !(error as { retriable?: boolean }).retriable) throw error
+      await new Promise(resolve => setTimeout(resolve, 200))
+    }
+  }
 }

@@ -10,6 +10,7 @@ import { probeRedis } from './redis.ts'
 import { probeRegistry } from './registry.ts'
 import { lastLines } from './run-command.ts'
 import { type ServiceName, type ServiceUrls, serviceNames } from './service.ts'
+import { urlVariable } from './service-urls.ts'
 import { probeSes } from './ses.ts'
 
 /** What a run in the background writes once all its services answer. */
@@ -58,10 +59,16 @@ export async function startInBackground(options: {
     readyFile(dataDir),
     ...(ports === 'free' ? ['--free-ports'] : []),
   ]
-  const child = spawn(process.execPath, ['--disable-warning=TimeoutNegativeWarning', new URL('main.ts', import.meta.url).pathname, ...args], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=TimeoutNegativeWarning', new URL('main.ts', import.meta.url).pathname, ...args],
+    {
+      detached: true,
+      // Its own services alone: those that the environment names may listen where no pod reaches them.
+      env: { ...process.env, ...Object.fromEntries(Object.values(urlVariable).map(name => [name, undefined])) },
+      stdio: ['ignore', log, log],
+    },
+  )
   closeSync(log)
   child.unref()
   return untilReady(child, dataDir, logFile, within)

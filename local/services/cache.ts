@@ -38,8 +38,8 @@ export async function cached(cache: string, name: string, say: Say, make: (targe
   return place
 }
 
-/** What runs killed more than an hour ago had begun; no download takes that long. */
-async function removeAbandoned(cache: string): Promise<void> {
+/** Removes the `.making-` folders of runs killed more than an hour ago; no download takes that long. */
+export async function removeAbandoned(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     if (!name.startsWith('.making-')) continue
     const folder = join(cache, name)

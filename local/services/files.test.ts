@@ -13,6 +13,7 @@ import { projectFor } from './maven.ts'
 import { clusterFolder } from './postgres-files.ts'
 import { startOf } from './process-identity.ts'
 import { datasource } from './registry.ts'
+import { startServices } from './start.ts'
 
 test('the cache is where the environment says, else where the system keeps caches', () => {
   assert.equal(cacheFolder({ TIDEMARK_CACHE: '/a' }), '/a')
@@ -66,6 +67,18 @@ test('Kafka makes no topic that nobody asked for', () => {
   const properties = kafkaProperties(1, 2, '/data').split('\n')
   for (const line of ['auto.create.topics.enable=false', 'log.dirs=/data', 'controller.quorum.voters=1@127.0.0.1:2']) {
     assert.ok(properties.includes(line), line)
+  }
+})
+
+test('Kafka tells its clients the address that they reach it at, and keeps its controller to itself', () => {
+  const properties = kafkaProperties(1, 2, '/data', '10.0.0.7').split('\n')
+  const listeners = 'listeners=PLAINTEXT://10.0.0.7:1,CONTROLLER://127.0.0.1:2'
+  for (const line of [listeners, 'advertised.listeners=PLAINTEXT://10.0.0.7:1']) assert.ok(properties.includes(line), line)
+})
+
+test('services refuse an address that no client could connect to', async () => {
+  for (const host of ['0.0.0.0', 'localhost', '::1']) {
+    await assert.rejects(startServices({ dataDir: '/nowhere', host, say: () => {} }), /not an IPv4 address/)
   }
 })
 
