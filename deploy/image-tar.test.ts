@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { extract, type Headers } from 'tar-stream'
+import { extract, type Header } from 'tar-stream'
 import { packImage } from './image-tar.ts'
 import { parseLibraries, rootLayers } from './root.ts'
 import { type Layer, layerOf, textFile, writeLayer } from './root-layer.ts'
@@ -36,8 +36,8 @@ async function pack(layers: Layer[]) {
   return { ...image, out }
 }
 
-async function entriesOf(source: NodeJS.ReadableStream): Promise<Map<string, { header: Headers; content: Buffer }>> {
-  const found = new Map<string, { header: Headers; content: Buffer }>()
+async function entriesOf(source: NodeJS.ReadableStream): Promise<Map<string, { header: Header; content: Buffer }>> {
+  const found = new Map<string, { header: Header; content: Buffer }>()
   for await (const entry of source.pipe(extract())) {
     found.set(entry.header.name, { header: entry.header, content: await buffer(entry) })
   }

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import { extract, type Headers, type Pack, pack } from 'tar-stream'
+import { extract, type Header, type Pack, pack } from 'tar-stream'
 import type { Entry, Layer } from './root-layer.ts'
 
 export interface ImageOptions {
@@ -129,7 +130,7 @@ async function addEntries(tar: Pack, entries: readonly Entry[]): Promise<void> {
   }
 }
 
-const add = (tar: Pack, headers: Headers, content?: Buffer): Promise<void> =>
+const add = (tar: Pack, headers: Partial<Header> & Pick<Header, 'name'>, content?: Buffer): Promise<void> =>
   new Promise((resolve, reject) => {
     const done = (error?: Error | null) => (error ? reject(error) : resolve())
     if (content) tar.entry({ ...plain, ...headers }, content, done)
@@ -140,7 +141,8 @@ async function writeTar(file: string, fill: (tar: Pack) => Promise<void>): Promi
   const hash = createHash('sha256')
   let bytes = 0
   await pipeline(
-    tarOf(fill),
+    // Of another family of streams than Node's: what both are is an iterable.
+    Readable.from(tarOf(fill)),
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         hash.update(chunk)

@@ -3,6 +3,7 @@ import { retailer } from '../local/issuer.ts'
 import { stopInBackground } from '../local/services/background.ts'
 import { inspectCluster } from './cluster.ts'
 import { type Deployed, deploy } from './deploy.ts'
+import { removeNamespace } from './down.ts'
 import { type Kubectl, KubectlError, kubectl } from './kubectl.ts'
 import { deployLocally, loadImages, localFolder, servicesForCluster } from './local.ts'
 import { type DeployOptions, readOptions, UsageError, usage } from './options.ts'
@@ -58,7 +59,7 @@ function tell({ overlay }: DeployOptions, { functions, host, ingress }: Deployed
 }
 
 async function takeDown(cluster: Kubectl, { overlay, namespace }: DeployOptions): Promise<void> {
-  await cluster.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait'], { timeout: 300_000 })
+  await removeNamespace(cluster, namespace, await inspectCluster(cluster))
   say(`namespace ${namespace} is gone`)
   if (overlay !== 'local') return
   await stopInBackground(`${localFolder}/services`)

@@ -1,4 +1,5 @@
 import type { Kubectl } from './kubectl.ts'
+import { podTroubles } from './pod-troubles.ts'
 
 interface Condition {
   type: string
@@ -60,7 +61,12 @@ export async function awaitFunctions(
     if (count !== counted) say(`${count} of ${services.length} functions are ready`)
     counted = count
     if (services.length > 0 && waiting.length === 0) return services
-    for (const { name, reason } of waiting) {
+    // Knative calls a revision that crashes "deploying" until its deadline: its pods know better.
+    const troubles = new Map((await podTroubles(kubectl, namespace)).map(trouble => [trouble.name, trouble]))
+    for (const service of waiting) {
+      const trouble = troubles.get(service.name)
+      if (trouble) Object.assign(service, { reason: trouble.reason, failed: service.failed || trouble.hopeless })
+      const { name, reason } = service
       if (!onItsWay.test(reason) && told.get(name) !== reason) say(`  ${name}: ${reason}`)
       told.set(name, reason)
     }

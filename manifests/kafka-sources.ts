@@ -35,7 +35,7 @@ const retentionDays = { standard: 7, 'dead-letters': 90 }
 
 export function kafkaTopics(): string {
   const resources = topics.map(name => ({
-    apiVersion: 'kafka.strimzi.io/v1beta2',
+    apiVersion: 'kafka.strimzi.io/v1',
     kind: 'KafkaTopic',
     metadata: { name, namespace: 'kafka', labels: { 'strimzi.io/cluster': 'kafka' } },
     spec: {

@@ -156,7 +156,8 @@ test('the labels by which the network is opened say what the function uses, and 
   const words: Record<string, string> = { db: 'postgres', call: 'functions' }
   for (const fn of functions) {
     const used = fn.uses.map(use => use.split(':')[0] as string).map(kind => words[kind] ?? kind)
-    const expected = new Set([...used, ...(fn.providers.length > 0 ? ['internet'] : [])])
+    const finds = Object.hasOwn(configOf(fn).shape, 'FUNCTION_URL') ? ['functions'] : []
+    const expected = new Set([...used, ...finds, ...(fn.providers.length > 0 ? ['internet'] : [])])
     const { labels } = serviceOf(fn.name).spec.template.metadata
     const found = Object.keys(labels).filter(label => label.startsWith('tidemark.dev/uses-'))
     assert.deepEqual(found.map(label => label.replace('tidemark.dev/uses-', '')).sort(), [...expected].sort(), fn.name)

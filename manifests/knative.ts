@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { TidemarkFunction } from '../shared/function/declare.ts'
 import { databases, splitUse } from '../shared/function/resources.ts'
-import { nodeOptionsOf } from '../shared/function/start.ts'
+import { configOf, nodeOptionsOf } from '../shared/function/start.ts'
 import { settingsVolume } from './settings-volume.ts'
 
 const header = (fn: TidemarkFunction): string =>
@@ -71,9 +71,12 @@ export function knativeService(fn: TidemarkFunction): string {
 const ownLabels = (name: string) => ({ 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'tidemark' })
 
 /** What the network policies go by: who uses nothing reaches nothing. */
-function useLabels({ uses, providers }: TidemarkFunction): Record<string, string> {
+function useLabels(fn: TidemarkFunction): Record<string, string> {
+  const { uses, providers } = fn
   const named = { db: 'postgres', call: 'functions', redis: 'redis', kafka: 'kafka', registry: 'registry' } as const
   const kinds: Set<string> = new Set(uses.map(use => named[splitUse(use).kind]))
+  // The gateway and the replay of dead letters find functions by name, without calling any one of them by `uses`.
+  if (Object.hasOwn(configOf(fn).shape, 'FUNCTION_URL')) kinds.add('functions')
   if (providers.length > 0) kinds.add('internet')
   return Object.fromEntries([...kinds].sort().map(kind => [`tidemark.dev/uses-${kind}`, 'true']))
 }

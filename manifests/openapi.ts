@@ -41,6 +41,7 @@ const tags: Record<string, string> = {
   alerts: 'Stock that is low.',
   notifications: 'Who was told.',
   events: 'What is on its way.',
+  outbox: 'Events that were set aside.',
   'dead-letters': 'What could not be delivered.',
 }
 

@@ -4,23 +4,24 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { afterEach, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
-import { openRedis } from '../../shared/data/redis.ts'
+import { Cluster } from 'ioredis'
+import { openRedis, type RedisClient } from '../../shared/data/redis.ts'
 import type { Rejected } from '../../shared/errors.ts'
 import { type CuttableConnection, cuttableConnection } from '../../test/cuttable-connection.ts'
 import { serviceUrls, until } from '../../test/environment.ts'
+import { startRedisCluster } from '../../test/redis-cluster.ts'
 import { rateLimit } from './rate-limit.ts'
 
 const ending: (() => unknown)[] = []
-afterEach(() => {
-  for (const end of ending.splice(0).reverse()) end()
+afterEach(async () => {
+  for (const end of ending.splice(0).reverse()) await end()
 })
 
-const isReady = (redis: Redis) =>
+const isReady = (redis: RedisClient) =>
   until(
     'Redis is connected',
-    () => redis.status,
-    status => status === 'ready',
+    () => [redis.status, ...(redis instanceof Cluster ? redis.nodes().map(({ status }) => status) : [])],
+    statuses => statuses.every(status => status === 'ready'),
   )
 
 /** A gateway's limit, and what one request of a client is answered. */
@@ -43,6 +44,8 @@ async function gateway(requests: number, seconds: number, url = serviceUrls().re
     },
   }
 }
+
+type Gate = Awaited<ReturnType<typeof gateway>>
 
 const before = async (): Promise<CuttableConnection> => {
   const { hostname, port } = new URL(serviceUrls().redis)
@@ -141,4 +144,51 @@ test('a gateway that starts while Redis is away lets its callers in, and it is s
   connection.restore()
   await isReady(redis)
   assert.equal(seen.at(-1), true)
+})
+
+/** How many of twelve requests, sent by both at once, are let in: five when they count together, ten when each counts alone. */
+async function admitted(gates: readonly [Gate, Gate], client: string): Promise<number> {
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => (gates[index % 2] as Gate).ask(client)))
+  for (const { refusal } of answers) assert.ok(!refusal || refusal.code === 'rate_limited', String(refusal))
+  return answers.filter(({ refusal }) => !refusal).length
+}
+
+test('on a Redis Cluster all gateways share one count; a shard that is lost concerns its own clients, until a replica takes over', async () => {
+  const cluster = await startRedisCluster()
+  ending.push(() => cluster.stop())
+  const gates = await Promise.all([gateway(5, 60, cluster.url), gateway(5, 60, cluster.url)])
+  /** A client that nobody knows, counted on one of the nodes. */
+  const clientOn = async (node: number): Promise<string> => {
+    for (;;) {
+      const client = randomUUID()
+      if ((await cluster.holderOf(`tidemark:limit:${client}`)) === node) return client
+    }
+  }
+  for (const node of [0, 1, 2]) assert.equal(await admitted(gates, await clientOn(node)), 5, `node ${node}`)
+
+  const [known, lost] = await Promise.all([clientOn(1), clientOn(1)])
+  assert.equal((await gates[0].ask(known)).refusal, undefined)
+  await cluster.nodes[1]?.kill()
+  const began = performance.now()
+  assert.equal(await admitted(gates, lost), 10, 'each counts for itself')
+  assert.equal((await gates[0].ask(known)).refusal, undefined)
+  for (const node of [0, 2]) assert.equal(await admitted(gates, await clientOn(node)), 5, 'other shards are not touched')
+  assert.ok(performance.now() - began < 500, 'nobody waits for the lost shard')
+
+  await until(
+    'the replica has taken over',
+    () => cluster.holderOf(`tidemark:limit:${lost}`),
+    node => node === 3,
+  )
+  await until(
+    'the gateways share again',
+    async () => admitted(gates, await clientOn(3)),
+    count => count === 5,
+  )
+
+  cluster.nodes[2]?.halt()
+  const silent = await clientOn(2)
+  const asked = performance.now()
+  assert.equal(await admitted(gates, silent), 10, 'a silent node turns nobody away')
+  assert.ok(performance.now() - asked < 1_000, `and is waited for half a second: ${performance.now() - asked} ms`)
 })

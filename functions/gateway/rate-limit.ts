@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RedisClient } from '../../shared/data/redis.ts'
 import { Rejected } from '../../shared/errors.ts'
 
 export interface RateLimit {
@@ -27,7 +27,7 @@ const leaseLimit = 10_000
  * for a round trip a request costs more than everything else that it does. While Redis is away each gateway counts for itself: a
  * little more gets through, nobody is turned away.
  */
-export function rateLimit(options: { redis: Redis; requests: number; seconds: number; limited: () => void }): RateLimit {
+export function rateLimit(options: { redis: RedisClient; requests: number; seconds: number; limited: () => void }): RateLimit {
   const { requests: points, seconds: duration } = options
   const limiter = new RateLimiterRedis({
     storeClient: options.redis,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { setting } from '../../shared/config.ts'
+import { atStart, setting } from '../../shared/config.ts'
 import { relay } from '../../shared/events/relay.ts'
 import { service } from '../../shared/function/declare.ts'
 import { databases } from '../../shared/function/resources.ts'
@@ -9,7 +9,7 @@ export const outboxRelay = service({
   name: 'outbox-relay',
   summary: 'Send what transactions made true to Kafka',
   uses: ['db:inventory', 'db:orders', 'db:payments', 'db:alerts', 'db:notifications', 'kafka', 'registry'],
-  config: z.object({ DATABASE_POOL: setting.count(2), RELAY_BATCH: setting.count(1_000) }),
+  config: z.object({ DATABASE_POOL: atStart(setting.count(2)), RELAY_BATCH: atStart(setting.count(1_000)) }),
   // The second instance stands by for the locks of the first.
   scale: { min: 1, max: 2 },
   run({ db, kafka, events, metrics, log, config, now }, signal) {

@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis'
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
 import { atStart, currentPassword, secret, setting } from '../config.ts'
 import type { Database } from '../data/postgres.ts'
+import type { RedisClient } from '../data/redis.ts'
 import type { EventCodec } from '../events/codec.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -26,7 +26,7 @@ export type Deps<U extends readonly Use[] = readonly [], C = unknown> = {
   readonly metrics: Metrics
   readonly db: { readonly [N in Named<U, 'db'>]: Database }
   readonly call: { readonly [N in Named<U, 'call'>]: FunctionClient }
-} & ('redis' extends U[number] ? { readonly redis: Redis } : unknown) &
+} & ('redis' extends U[number] ? { readonly redis: RedisClient } : unknown) &
   ('kafka' extends U[number] ? { readonly kafka: Kafka } : unknown) &
   ('registry' extends U[number] ? { readonly events: EventCodec } : unknown)
 

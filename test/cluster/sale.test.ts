@@ -2,7 +2,21 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { Received } from '../../local/cluster/subscriber.ts'
-import { call, drained, fromOutside, host, images, inNamespace, isReady, kubectl, namespace, pods, reconciled, services, until } from './cluster.ts'
+import {
+  call,
+  drained,
+  fromOutside,
+  host,
+  images,
+  inNamespace,
+  isReady,
+  kubectl,
+  namespace,
+  pods,
+  reconciled,
+  services,
+  until,
+} from './cluster.ts'
 import { knativeService } from './stand-in.ts'
 
 const sku = `SALE-${randomUUID().slice(0, 8).toUpperCase()}`
@@ -11,7 +25,10 @@ const subscriber = { name: 'subscriber', host: `subscriber.${host.slice(host.ind
 
 before(async () => {
   // Public, so that the test can ask it what came. Warm, for it remembers only while it lives.
-  await inNamespace(['apply', '-f', '-'], knativeService({ name: subscriber.name, image: images['tidemark-local'], min: 1, max: 1 }))
+  await inNamespace(
+    ['apply', '-f', '-'],
+    knativeService({ name: subscriber.name, image: images['tidemark-local'], min: 1, max: 1 }),
+  )
   await inNamespace(['wait', '--for=condition=Ready', 'ksvc/subscriber', '--timeout=90s'])
   const trigger = {
     apiVersion: 'eventing.knative.dev/v1',
@@ -34,7 +51,12 @@ test('a sale comes through the ingress, wakes what it needs by HTTP and by Kafka
   await call('POST /v1/stock/receipts', { key: randomUUID(), body: { lines: [{ sku, quantity: 20 }] } })
   await call('PUT /v1/thresholds', { key: randomUUID(), body: { thresholds: [{ sku, level: 15 }] } })
   await drained()
-  await until('the functions on the way are asleep', 120, () => awake(way), names => names.length === 0)
+  await until(
+    'the functions on the way are asleep',
+    120,
+    () => awake(way),
+    names => names.length === 0,
+  )
 
   const asked = performance.now()
   const since = () => `${Math.round(performance.now() - asked)} ms`
@@ -44,15 +66,36 @@ test('a sale comes through the ingress, wakes what it needs by HTTP and by Kafka
   })
   assert.equal(placed.status, 201, placed.text)
   t.diagnostic(`answered after ${since()}, with orders-place started for it`)
-  await until('the order is confirmed', 60, async () => (await call<{ state: string }>(`GET /v1/orders/${placed.body.id}`)).body.state, state => state === 'confirmed')
+  await until(
+    'the order is confirmed',
+    60,
+    async () => (await call<{ state: string }>(`GET /v1/orders/${placed.body.id}`)).body.state,
+    state => state === 'confirmed',
+  )
   t.diagnostic(`confirmed after ${since()}, with payments-charge and orders-settle started for it`)
   const alert = await until('an alert is raised', 60, async () => (await call<Listed>(`GET /v1/alerts?sku=${sku}`)).body.items[0])
   assert.deepEqual([alert?.available, alert?.threshold], [14, 15])
-  await until('a mail was sent', 60, async () => (await call<Listed>(`GET /v1/notifications?alertId=${alert?.id}`)).body.items[0]?.state, state => state === 'sent')
-  assert.ok((await (await fetch(`${services.ses}/moto-api/data.json`)).text()).includes(`Alert ${alert?.id}.`), 'the provider has it')
+  await until(
+    'a mail was sent',
+    60,
+    async () => (await call<Listed>(`GET /v1/notifications?alertId=${alert?.id}`)).body.items[0]?.state,
+    state => state === 'sent',
+  )
+  assert.ok(
+    (await (await fetch(`${services.ses}/moto-api/data.json`)).text()).includes(`Alert ${alert?.id}.`),
+    'the provider has it',
+  )
   t.diagnostic(`mailed after ${since()}`)
-  const [told] = await until('the subscriber was told', 60, async () => (await told_()).filter(({ data }) => data.sku === sku), found => found.length > 0)
-  assert.deepEqual([told?.attributes.type, told?.attributes.severity, told?.data.alertId, told?.data.available], ['tidemark.alert.raised.v1', 'low', alert?.id, 14])
+  const [told] = await until(
+    'the subscriber was told',
+    60,
+    async () => (await told_()).filter(({ data }) => data.sku === sku),
+    found => found.length > 0,
+  )
+  assert.deepEqual(
+    [told?.attributes.type, told?.attributes.severity, told?.data.alertId, told?.data.available],
+    ['tidemark.alert.raised.v1', 'low', alert?.id, 14],
+  )
 
   await drained()
   assert.equal(await reconciled(), true)
@@ -62,7 +105,12 @@ test('a sale comes through the ingress, wakes what it needs by HTTP and by Kafka
 
 test('a subscriber is told of nothing that its filter leaves out', async () => {
   await call('POST /v1/stock/receipts', { key: randomUUID(), body: { lines: [{ sku, quantity: 50 }] } })
-  await until('the alert is resolved', 60, async () => (await call<Listed>(`GET /v1/alerts?sku=${sku}`)).body.items[0]?.state, state => state === 'resolved')
+  await until(
+    'the alert is resolved',
+    60,
+    async () => (await call<Listed>(`GET /v1/alerts?sku=${sku}`)).body.items[0]?.state,
+    state => state === 'resolved',
+  )
   await drained()
   await new Promise(resolve => setTimeout(resolve, 3_000))
   const types = new Set((await told_()).map(({ attributes }) => attributes.type))
@@ -74,7 +122,11 @@ interface Listed {
 }
 
 const told_ = async () =>
-  (await fromOutside<(Received & { data: { sku: string; alertId: string; available: number } })[]>('GET /events', { host: subscriber.host })).body
+  (
+    await fromOutside<(Received & { data: { sku: string; alertId: string; available: number } })[]>('GET /events', {
+      host: subscriber.host,
+    })
+  ).body
 
 async function awake(names: readonly string[]): Promise<string[]> {
   const counted = await Promise.all(names.map(async name => ({ name, ready: (await pods(name)).some(isReady) })))
@@ -92,11 +144,15 @@ test('functions by name: kn creates any of them from the one image', { skip: !(a
     const secret = await kubectl.get<{ data: Record<string, string> }>(['secret', 'orders-database', '-n', namespace])
     const url = Buffer.from(secret?.data.ORDERS_DATABASE_URL ?? '', 'base64').toString()
     const issuer = `http://issuer.${namespace}.svc.cluster.local`
-    await run(kn, [
-      ...['service', 'create', 'orders-read', '--namespace', space, '--image', images.tidemark, '--wait-timeout', '90'],
-      ...['--env', `ORDERS_DATABASE_URL=${url}`, '--env', `JWKS_URL=${issuer}/.well-known/jwks.json`],
-      ...['--env', 'TOKEN_ISSUER=urn:tidemark:development-issuer'],
-    ], { timeoutMs: 120_000 })
+    await run(
+      kn,
+      [
+        ...['service', 'create', 'orders-read', '--namespace', space, '--image', images.tidemark, '--wait-timeout', '90'],
+        ...['--env', `ORDERS_DATABASE_URL=${url}`, '--env', `JWKS_URL=${issuer}/.well-known/jwks.json`],
+        ...['--env', 'TOKEN_ISSUER=urn:tidemark:development-issuer'],
+      ],
+      { timeoutMs: 120_000 },
+    )
     const domain = host.replace(/^gateway\.[^.]+\./, '')
     const answer = await fromOutside<{ code: string }>('GET /v1/orders', { host: `orders-read.${space}.${domain}` })
     assert.deepEqual([answer.status, answer.body.code], [401, 'unauthenticated'])

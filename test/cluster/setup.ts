@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, inspectCluster, machineAddress } from '../../deploy/cluster.ts'
+import { removeNamespace } from '../../deploy/down.ts'
 import { kubectl as kubectlOf } from '../../deploy/kubectl.ts'
 import { deployLocally, loadImages } from '../../deploy/local.ts'
 import { serviceUrlsFrom } from '../../local/services/service-urls.ts'
@@ -36,7 +37,7 @@ export async function setUpCluster(dataDir: string, say: (line: string) => void)
     )
   }
   // What a run that was killed has left would be another system's data.
-  await kubectl.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait'], { timeout: 180_000 })
+  await removeNamespace(kubectl, namespace, cluster)
   mkdirSync(dataDir, { recursive: true })
   const started = await startServices({
     dataDir: join(dataDir, 'services'),
@@ -46,7 +47,7 @@ export async function setUpCluster(dataDir: string, say: (line: string) => void)
     say,
   })
   const stop = async () => {
-    await kubectl.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait'], { timeout: 180_000 }).catch(() => {})
+    await removeNamespace(kubectl, namespace, cluster).catch((error: Error) => say(error.message))
     await started.stop()
   }
   try {
