@@ -18,6 +18,11 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
     about: 'requests through the gateway against a bare node:http proxy on the same core (about 1 min)',
     load: async () => (await import('./gateway/gateway.ts')).gatewayBench,
   },
+  cluster: {
+    about:
+      'functions started from zero on real Knative, against the smallest node:http function there (about 8 min; needs a cluster)',
+    load: async () => (await import('./cluster/from-zero.ts')).fromZero,
+  },
 }
 
 const args = process.argv.slice(2)

@@ -46,6 +46,6 @@ for (const overlay of ['staging', 'production']) {
     for (const { apiVersion, metadata } of kafka)
       assert.deepEqual([apiVersion, metadata.namespace], ['kafka.strimzi.io/v1', 'kafka'])
     for (const { kind, metadata } of resources)
-      assert.ok(['tidemark', 'kafka', 'monitoring'].includes(metadata.namespace), `${kind} ${metadata.name}`)
+      assert.ok(['tidemark', 'tidemark-data', 'kafka'].includes(metadata.namespace), `${kind} ${metadata.name}`)
   })
 }

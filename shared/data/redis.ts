@@ -66,13 +66,11 @@ function openCluster(options: RedisOptions): Cluster {
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     slotsRefreshTimeout: 1_000,
-    // A replica that took over is found within so long even where the lost node does not refuse, but is silent.
-    slotsRefreshInterval: 5_000,
     // The socket looks names up, with every connection: an address would not outlast a pod, and no certificate names it.
     dnsLookup: (name, callback) => callback(null, name),
   })
   // Now and not with a node's first command, beside which all others would fail; but the driver's own check comes before. A node that
-  // cannot be reached is left out until the next refresh.
+  // cannot be reached is left out, until another sends a command there.
   const connectNodes = (nodes: readonly Redis[]) => {
     for (const node of nodes) if (node.status === 'wait') node.connect().catch(() => {})
   }

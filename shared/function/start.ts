@@ -100,7 +100,7 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
   const ended = new Promise<never>((_resolve, reject) => {
     running?.then(() => abort.signal.aborted || reject(new Error(`${fn.name} ended by itself.`)), reject)
   })
-  log.info({ port: serving.port }, 'listening')
+  log.info({ port: serving.port, started: performance.timeOrigin }, 'listening')
   return {
     port: serving.port,
     metricsPort: serving.metricsPort,

@@ -1,22 +1,35 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { call, drained, inNamespace, isReady, kubectl, metric, namespace, pods, reconciled, sumOf, until } from './cluster.ts'
 import { orderOf } from './shopping.ts'
 
 const sku = `SCALE-${randomUUID().slice(0, 8).toUpperCase()}`
 const knative = 'knative-serving'
 
+let switchedOn = false
+
 /** The autoscaler tells its numbers to Prometheus only where that is switched on, as knative/platform/knative does. */
 before(async () => {
   await call('POST /v1/stock/receipts', { key: randomUUID(), body: { lines: [{ sku, quantity: 1_000_000 }] } })
-  if (await autoscaler().then(Boolean, () => false)) return
-  const data = { 'metrics-protocol': 'prometheus' }
+  if (await tells()) return
+  switchedOn = true
+  await setMetrics('prometheus')
+  await until('the autoscaler tells its numbers', 60, tells)
+})
+after(async () => {
+  if (switchedOn) await setMetrics(null)
+})
+
+const tells = (): Promise<boolean> => autoscaler().then(Boolean, () => false)
+
+/** Read by the autoscaler when it starts. */
+async function setMetrics(protocol: string | null): Promise<void> {
+  const data = { 'metrics-protocol': protocol }
   await kubectl.run(['patch', 'configmap/config-observability', '-n', knative, '--type=merge', '-p', JSON.stringify({ data })])
   await kubectl.run(['rollout', 'restart', 'deployment/autoscaler', '-n', knative])
   await kubectl.run(['rollout', 'status', 'deployment/autoscaler', '-n', knative, '--timeout=100s'], { timeout: 110_000 })
-  await until('the autoscaler tells its numbers', 60, () => autoscaler().then(Boolean, () => false))
-})
+}
 
 async function autoscaler(): Promise<string> {
   const list = await kubectl.get<{ items: { metadata: { name: string; deletionTimestamp?: string } }[] }>([
