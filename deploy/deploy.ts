@@ -12,6 +12,8 @@ export interface Deployment {
   readonly secrets?: readonly object[]
   /** Milliseconds until every function must be ready. */
   readonly timeout: number
+  /** Whether traffic that somebody pinned to an earlier revision is meant to stay there. */
+  readonly keepTraffic: boolean
   readonly say: (line: string) => void
 }
 
@@ -61,8 +63,11 @@ export async function deploy(deployment: Deployment): Promise<Deployed> {
   await prune(kubectl, namespace, resources, say)
   await awaitStandIns(kubectl, namespace, of('Deployment'), left)
   const functions = await awaitFunctions(kubectl, { namespace, timeout: left(), say })
-  for (const name of pinned(functions)) {
-    say(`${name}: its traffic is pinned, so the new revision gets none: kn service update ${name} --traffic @latest=100`)
+  const held = pinned(functions).map(name => `${name}: kn service update ${name} -n ${namespace} --traffic @latest=100`)
+  if (held.length > 0) {
+    const told = `The new revisions are ready and get no traffic, for it is pinned. To give it to them:\n  ${held.join('\n  ')}`
+    if (!deployment.keepTraffic) throw new Error(`${told}\nWith --keep-traffic that is as it should be.`)
+    say(told)
   }
   const gateway = functions.find(({ metadata }) => metadata.name === 'gateway')
   return { functions, host: new URL(gateway?.status?.url ?? 'http://gateway').host, ingress: await ingressUrl(kubectl) }

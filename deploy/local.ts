@@ -24,6 +24,7 @@ export interface LocalDeployment {
   readonly images: { readonly tidemark: string; readonly 'tidemark-local': string }
   readonly dataDir?: string
   readonly folder?: string
+  readonly keepTraffic?: boolean
   readonly timeout: number
   readonly say: (line: string) => void
 }
@@ -75,5 +76,5 @@ export async function deployLocally(deployment: LocalDeployment): Promise<Deploy
   )
   if (!cluster.dispatches) say('no KafkaSource dispatcher runs in this cluster: the stand-in serves the same objects')
   const secrets = secretObjects(await localSecretValues(services, localSecrets(dataDir)), namespace)
-  return deploy({ kubectl, folder, namespace, secrets, timeout, say })
+  return deploy({ kubectl, folder, namespace, secrets, timeout, say, keepTraffic: deployment.keepTraffic ?? false })
 }

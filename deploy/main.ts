@@ -28,17 +28,17 @@ async function main(options: DeployOptions): Promise<void> {
   if (options.down) return takeDown(cluster, options)
   const found = await inspectCluster(cluster)
   say(`Kubernetes ${found.version} with Knative`)
-  const { namespace, timeout } = options
+  const { namespace, timeout, keepTraffic } = options
   const deployed =
     options.overlay === 'local'
       ? await deployLocally({
           kubectl: cluster,
           cluster: found,
-          ...{ namespace, timeout, say },
+          ...{ namespace, timeout, keepTraffic, say },
           services: await servicesForCluster(cluster),
           images: await loadImages(say, options.image),
         })
-      : await deploy({ kubectl: cluster, folder: rendered(options), namespace, timeout, say })
+      : await deploy({ kubectl: cluster, folder: rendered(options), namespace, timeout, keepTraffic, say })
   tell(options, deployed)
 }
 

@@ -9,6 +9,7 @@ export interface DeployOptions {
   readonly context?: string
   /** Milliseconds until every function must be ready. */
   readonly timeout: number
+  readonly keepTraffic: boolean
   readonly render: boolean
   readonly down: boolean
 }
@@ -27,6 +28,7 @@ Brings a cluster with Knative from nothing, or from any earlier state, to a work
   --namespace NAME   default tidemark
   --context NAME     of the kubeconfig; default its current one
   --timeout SECONDS  until every function must be ready (default 600)
+  --keep-traffic     traffic that is pinned to earlier revisions is meant to be: ready is enough
   --render           writes what would be applied to .tidemark/deploy/NAME and prints it; applies nothing
   --down             removes the namespace and, of the local overlay, the services on this machine
   --help
@@ -57,6 +59,7 @@ export function readOptions(args: readonly string[]): DeployOptions | 'help' {
     ...(values.image && { image: values.image }),
     ...(values.context && { context: values.context }),
     timeout: Number(values.timeout) * 1_000,
+    keepTraffic: values['keep-traffic'],
     render: values.render,
     down: values.down,
   }
@@ -72,7 +75,7 @@ function parsed(args: readonly string[]) {
         ...{ overlay: text, image: text, context: text },
         namespace: { ...text, default: 'tidemark' },
         timeout: { ...text, default: '600' },
-        ...{ render: flag, down: flag, help: flag },
+        ...{ 'keep-traffic': flag, render: flag, down: flag, help: flag },
       },
     })
   } catch (cause) {
