@@ -42,8 +42,9 @@ async function main(options: DeployOptions): Promise<void> {
   tell(options, deployed)
 }
 
-const rendered = ({ overlay, namespace, image }: DeployOptions): string =>
-  render({ overlay, namespace, images: { tidemark: image ?? 'dev.local/tidemark:unset' }, settings: {}, components: [] })
+function rendered({ overlay, namespace, image }: DeployOptions): string {
+  return render({ overlay, namespace, images: { tidemark: image ?? 'dev.local/tidemark:unset' }, settings: {}, components: [] })
+}
 
 function tell({ overlay }: DeployOptions, { functions, host, ingress }: Deployed): void {
   say(`${functions.length} functions run`)
