@@ -1,6 +1,6 @@
 import { ingressUrl } from './cluster.ts'
 import type { Kubectl } from './kubectl.ts'
-import { awaitFunctions, awaitJob, type KnativeService, pinned } from './readiness.ts'
+import { awaitFunctions, awaitJob, awaitSources, type KnativeService, pinned } from './readiness.ts'
 import { apply, type Resource, readResources } from './resources.ts'
 
 export interface Deployment {
@@ -8,6 +8,8 @@ export interface Deployment {
   /** The kustomization that is applied. */
   readonly folder: string
   readonly namespace: string
+  /** Whether somebody serves KafkaSources, so that they become ready. */
+  readonly dispatches: boolean
   /** Made first. Elsewhere than on one's own machine they are there already. */
   readonly secrets?: readonly object[]
   /** Milliseconds until every function must be ready. */
@@ -63,6 +65,7 @@ export async function deploy(deployment: Deployment): Promise<Deployed> {
   await prune(kubectl, namespace, resources, say)
   await awaitStandIns(kubectl, namespace, of('Deployment'), left)
   const functions = await awaitFunctions(kubectl, { namespace, timeout: left(), say })
+  if (deployment.dispatches) await awaitSources(kubectl, { namespace, timeout: left(), say })
   const held = pinned(functions).map(name => `${name}: kn service update ${name} -n ${namespace} --traffic @latest=100`)
   if (held.length > 0) {
     const told = `The new revisions are ready and get no traffic, for it is pinned. To give it to them:\n  ${held.join('\n  ')}`

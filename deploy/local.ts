@@ -76,5 +76,14 @@ export async function deployLocally(deployment: LocalDeployment): Promise<Deploy
   )
   if (!cluster.dispatches) say('no KafkaSource dispatcher runs in this cluster: the stand-in serves the same objects')
   const secrets = secretObjects(await localSecretValues(services, localSecrets(dataDir)), namespace)
-  return deploy({ kubectl, folder, namespace, secrets, timeout, say, keepTraffic: deployment.keepTraffic ?? false })
+  return deploy({
+    kubectl,
+    folder,
+    dispatches: cluster.dispatches,
+    namespace,
+    secrets,
+    timeout,
+    say,
+    keepTraffic: deployment.keepTraffic ?? false,
+  })
 }

@@ -38,7 +38,15 @@ async function main(options: DeployOptions): Promise<void> {
           services: await servicesForCluster(cluster),
           images: await loadImages(say, options.image),
         })
-      : await deploy({ kubectl: cluster, folder: rendered(options), namespace, timeout, keepTraffic, say })
+      : await deploy({
+          kubectl: cluster,
+          folder: rendered(options),
+          dispatches: found.dispatches,
+          namespace,
+          timeout,
+          keepTraffic,
+          say,
+        })
   tell(options, deployed)
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pretendKubectl } from './pretend-kubectl.ts'
-import { awaitFunctions, awaitJob, type KnativeService, pinned, stateOf } from './readiness.ts'
+import { awaitFunctions, awaitJob, awaitSources, type KnativeService, pinned, stateOf } from './readiness.ts'
 
 type Status = NonNullable<KnativeService['status']>
 
@@ -99,6 +99,18 @@ test('traffic that somebody pinned is found; traffic that follows the newest rev
     },
   }
   assert.deepEqual(pinned([following, held, tagged, fn('d')]), ['b'])
+})
+
+test('sources are waited for where somebody serves them; one that is not is named with what it lacks', async () => {
+  const source = (name: string, ready: 'True' | 'False') => fn(name, {}, ready, 'Schedule')
+  const lines: string[] = []
+  const options = { namespace: 'shop', timeout: 0, say: (line: string) => lines.push(line) }
+  await awaitSources(waiting([source('orders-settle', 'True')]), options)
+  await assert.rejects(
+    awaitSources(waiting([source('orders-settle', 'True'), source('payments-charge', 'False')]), options),
+    /1 KafkaSources did not become ready:\n {2}payments-charge: Schedule because/,
+  )
+  assert.deepEqual(lines, ['1 of 1 KafkaSources are ready', '1 of 2 KafkaSources are ready'])
 })
 
 test('a job that failed is an error with its last words', async () => {

@@ -81,6 +81,33 @@ export async function awaitFunctions(
   }
 }
 
+/** Waits until every KafkaSource is served: its group has a place, and a dispatcher knows it. */
+export async function awaitSources(
+  kubectl: Kubectl,
+  options: { namespace: string; timeout: number; say: (line: string) => void },
+): Promise<void> {
+  const end = Date.now() + options.timeout
+  for (let told = -1; ; ) {
+    const list = await kubectl.get<{ items: KnativeService[] }>(['kafkasources.sources.knative.dev', '-n', options.namespace])
+    const waiting = (list?.items ?? []).filter(({ metadata, status }) => {
+      const ready = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+      return !ready || status?.observedGeneration !== metadata.generation
+    })
+    const count = (list?.items.length ?? 0) - waiting.length
+    if (count !== told) options.say(`${count} of ${list?.items.length ?? 0} KafkaSources are ready`)
+    told = count
+    if (waiting.length === 0) return
+    if (Date.now() > end) {
+      const reasons = waiting.map(({ metadata, status }) => {
+        const condition = status?.conditions?.find(({ status: is }) => is !== 'True')
+        return `  ${metadata.name}: ${condition?.reason ?? 'not seen yet'} ${condition?.message ?? ''}`
+      })
+      throw new Error(`${waiting.length} KafkaSources did not become ready:\n${reasons.join('\n')}`)
+    }
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+  }
+}
+
 /** Traffic that somebody pinned by `kn service update --traffic`: a new revision gets none until that is undone. */
 export const pinned = (services: readonly KnativeService[]): string[] =>
   services

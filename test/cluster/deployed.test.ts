@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { deployLocally } from '../../deploy/local.ts'
 import { functionsOf, stateOf } from '../../deploy/readiness.ts'
 import { declaredFunctions } from '../../manifests/declared.ts'
@@ -63,6 +65,20 @@ test('a pod has no token of the API server, and none of the rights that a contai
       assert.equal(securityContext?.runAsNonRoot, true, `${metadata.name} ${name}`)
     }
   }
+})
+
+test('the policies of the network are ones that the API server knows; whether they are kept is the network’s part', async () => {
+  const { dataDir } = clusterUnderTest()
+  const folder = join(dataDir, 'policies')
+  mkdirSync(folder, { recursive: true })
+  const component = fileURLToPath(new URL('../../knative/components/network-policies', import.meta.url))
+  const kustomization = { namespace, components: [relative(folder, component)] }
+  writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization))
+  const rendered = await kubectl.run(['kustomize', folder])
+  const taken = await kubectl.run(['apply', '--dry-run=server', '-f', '-'], { input: rendered })
+  const policies = taken.trim().split('\n')
+  assert.ok(policies.length >= 8, taken)
+  for (const line of policies) assert.match(line, /^networkpolicy\.networking\.k8s\.io\/\S+ created \(server dry run\)$/)
 })
 
 test('when nobody asks, all but the warm functions end at zero pods', async () => {

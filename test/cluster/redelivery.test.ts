@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
 import postgres from 'postgres'
 import { databaseUrl } from '../../local/settings.ts'
-import { call, drained, inNamespace, kubectl, namespace, reconciled, services, until } from './cluster.ts'
+import { call, clusterUnderTest, drained, inNamespace, kubectl, namespace, reconciled, services, until } from './cluster.ts'
 import { orderOf } from './shopping.ts'
 
 const sku = `RETRY-${randomUUID().slice(0, 8).toUpperCase()}`
@@ -39,8 +39,8 @@ before(async () => {
   await call('POST /v1/stock/receipts', { key: randomUUID(), body: { lines: [{ sku, quantity: 1_000 }] } })
   declared = await sourceSpec()
   await setRetry(retry)
-  // Whoever delivers takes the change within seconds.
-  await new Promise(resolve => setTimeout(resolve, 8_000))
+  // Whoever delivers takes the change within seconds; the real dispatcher reads it from a mounted file.
+  await new Promise(resolve => setTimeout(resolve, clusterUnderTest().cluster.dispatches ? 20_000 : 8_000))
 })
 after(async () => {
   await payments`alter table if exists payment_away rename to payment`
