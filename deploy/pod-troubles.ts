@@ -3,6 +3,7 @@ import type { Kubectl } from './kubectl.ts'
 interface ContainerStatus {
   name: string
   restartCount: number
+  ready?: boolean
   state?: { waiting?: { reason?: string; message?: string } }
   lastState?: { terminated?: { exitCode: number; reason?: string; message?: string } }
 }
@@ -31,10 +32,14 @@ export async function podTroubles(kubectl: Kubectl, namespace: string): Promise<
     if (metadata.deletionTimestamp) return []
     const name = metadata.labels?.['serving.knative.dev/service'] ?? ''
     return (status.containerStatuses ?? [])
-      .filter(({ state }) => bad.test(state?.waiting?.reason ?? ''))
+      .filter(isBad)
       .map(container => ({ name, reason: reasonOf(container), hopeless: container.restartCount >= startsLimit }))
   })
 }
+
+/** Between two starts it waits; in the middle of one it runs, and has ended before. */
+const isBad = ({ state, lastState, ready }: ContainerStatus): boolean =>
+  bad.test(state?.waiting?.reason ?? '') || (ready === false && lastState?.terminated !== undefined)
 
 function reasonOf({ state, lastState }: ContainerStatus): string {
   const ended = lastState?.terminated

@@ -70,11 +70,15 @@ test('who is waited for is named with the last words of its container, which Kna
       ],
     },
   }
+  const [container] = pod.status.containerStatuses
+  const restarted = { ...pod, status: { containerStatuses: [{ ...container, ready: false, state: { running: {} } }] } }
   const { lines, error } = await awaiting([fn('orders-read'), fn('orders-place', {}, 'Unknown', 'Deploying')], [pod])
   const told = 'orders-place: ended with 1: The configuration is not usable.   TOKEN_URL: Invalid URL'
   assert.deepEqual(lines, ['1 of 2 functions are ready', `  ${told}`])
   assert.match(error ?? '', /^1 of 2 functions did not become ready; those that ran before still serve:/)
   assert.ok(error?.includes(told))
+  const between = await awaiting([fn('orders-place', {}, 'Unknown', 'Deploying')], [restarted])
+  assert.ok(between.error?.includes(told), 'in the middle of the next start it is the same trouble')
 })
 
 test('what every function goes through is not told as a trouble', async () => {
