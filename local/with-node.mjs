@@ -2,7 +2,7 @@
 // Plain JavaScript for any Node from 18 on: it is the first thing that runs in a fresh clone.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 
 const root = new URL('../', import.meta.url)
@@ -15,6 +15,8 @@ function installWhatIsMissing() {
     .digest('hex')
   const stamp = file('node_modules/.tidemark-installed')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  // Two commands of one checkout would empty each other's node_modules.
+  if (!takeTurn()) return installWhatIsMissing()
   console.error('Installing packages (npm ci, about 40 s the first time) …')
   const start = Date.now()
   // No package may run a script of its own at install: none of ours needs one.
@@ -28,6 +30,25 @@ function installWhatIsMissing() {
   }
   writeFileSync(stamp, wanted)
   console.error(`Packages installed in ${Math.round((Date.now() - start) / 1000)} s.`)
+}
+
+/** Minutes after which whoever installs is taken for dead: a killed one cannot say so. */
+const longestInstall = 5
+
+/** @returns false after having waited for somebody else, who may have installed everything */
+function takeTurn() {
+  const turn = file('.tidemark-installing')
+  const release = () => rmSync(turn, { recursive: true, force: true })
+  try {
+    mkdirSync(turn)
+    process.on('exit', release)
+    return true
+  } catch {
+    const taken = statSync(turn, { throwIfNoEntry: false })
+    if (taken && Date.now() - taken.mtimeMs > longestInstall * 60_000) release()
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+    return false
+  }
 }
 
 function node24() {

@@ -93,8 +93,9 @@ test('a function is given the secrets of what it uses, and no others', () => {
     const uses = fn.uses.map(String)
     const allowed = [
       ...databases.filter(name => uses.includes(`db:${name}`)).map(name => `${name.toUpperCase()}_DATABASE_URL`),
+      ...databases.filter(name => uses.includes(`replica:${name}`)).map(name => `${name.toUpperCase()}_DATABASE_REPLICA_URL`),
       ...(uses.some(use => use.startsWith('call:')) ? ['CLIENT_SECRET'] : []),
-      ...(uses.includes('redis') ? ['REDIS_URL'] : []),
+      ...(uses.includes('redis') || uses.includes('cache') ? ['REDIS_URL'] : []),
       // What it declares in its own configuration.
       ...Object.entries(fn.config.shape).flatMap(([name, schema]) =>
         (schema as { meta(): { secret?: boolean } | undefined }).meta()?.secret ? [name] : [],
@@ -153,7 +154,7 @@ test('a pod has no rights that a function does not need', () => {
 })
 
 test('the labels by which the network is opened say what the function uses, and no more', () => {
-  const words: Record<string, string> = { db: 'postgres', call: 'functions' }
+  const words: Record<string, string> = { db: 'postgres', replica: 'postgres', cache: 'redis', call: 'functions' }
   for (const fn of functions) {
     const used = fn.uses.map(use => use.split(':')[0] as string).map(kind => words[kind] ?? kind)
     const finds = Object.hasOwn(configOf(fn).shape, 'FUNCTION_URL') ? ['functions'] : []

@@ -73,7 +73,10 @@ const ownLabels = (name: string) => ({ 'app.kubernetes.io/name': name, 'app.kube
 /** What the network policies go by: who uses nothing reaches nothing. */
 function useLabels(fn: TidemarkFunction): Record<string, string> {
   const { uses, providers } = fn
-  const named = { db: 'postgres', call: 'functions', redis: 'redis', kafka: 'kafka', registry: 'registry' } as const
+  const named = {
+    ...({ db: 'postgres', replica: 'postgres', call: 'functions' } as const),
+    ...({ redis: 'redis', cache: 'redis', kafka: 'kafka', registry: 'registry' } as const),
+  }
   const kinds: Set<string> = new Set(uses.map(use => named[splitUse(use).kind]))
   // The gateway and the replay of dead letters find functions by name, without calling any one of them by `uses`.
   if (Object.hasOwn(configOf(fn).shape, 'FUNCTION_URL')) kinds.add('functions')

@@ -66,7 +66,7 @@ const stores: Record<string, [End, number][]> = {
 
 /** What each function's declaration says that it uses. */
 function declaredUses(fn: (typeof functions)[number]): Set<string> {
-  const words: Record<string, string> = { db: 'postgres', call: 'functions' }
+  const words: Record<string, string> = { db: 'postgres', replica: 'postgres', cache: 'redis', call: 'functions' }
   const used = fn.uses.map(use => use.split(':')[0] as string).map(kind => words[kind] ?? kind)
   return new Set([
     ...used,

@@ -14,6 +14,7 @@ interface Described {
   requestBody?: { content: Record<string, { schema: unknown; example?: unknown }> }
   responses: Record<string, { $ref?: string; content?: Record<string, { schema?: unknown }> }>
   'x-tidemark-function': string
+  'x-tidemark-deadline'?: number
 }
 
 const document = JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8')) as {
@@ -66,7 +67,7 @@ test('every operation says which scopes open it, and there are such scopes', () 
 test('every operation describes its answer, and every failure as a problem', () => {
   for (const { operation, described } of operations()) {
     const success = described.responses[String(operation.status)]
-    assert.ok(success?.content?.['application/json']?.schema, operation.id)
+    assert.ok(success?.content?.[operation.streams?.gives ?? 'application/json']?.schema, operation.id)
     for (const status of ['401', '403', '422', '429', '500', '503', '504']) {
       assert.ok(described.responses[status], `${operation.id} ${status}`)
     }
@@ -101,19 +102,35 @@ test('every write says how to repeat it safely', () => {
     const headers = (described.parameters ?? []).filter(parameter => parameter.in === 'header').map(({ name }) => name)
     assert.equal(headers.includes('Idempotency-Key'), operation.idempotent, operation.id)
     assert.equal(headers.includes('If-Match'), operation.ifMatch, operation.id)
-    if (methodOf(operation) !== 'get') assert.ok(operation.idempotent, operation.id)
+    // By a key, or because its own state tells a repetition: its description says so.
+    const byState = /Doing it again/.test(operation.description ?? '')
+    if (methodOf(operation) !== 'get') assert.ok(operation.idempotent || byState, operation.id)
   }
 })
 
 test('every request body has an example that can be sent as it stands', () => {
   for (const { operation, described } of operations()) {
     if (['get', 'delete'].includes(methodOf(operation))) continue
-    const body = described.requestBody?.content['application/json']
+    const body = described.requestBody?.content[operation.streams?.takes[0] ?? 'application/json']
     assert.ok(body?.schema, operation.id)
     assert.ok(body.example !== undefined, `${operation.id} has an example`)
-    const inPath = Object.fromEntries(parametersOf(operation).map(name => [name, true as const])) as Record<never, never>
-    const read = operation.input.omit(inPath).safeParse(body.example)
-    assert.equal(read.error, undefined, operation.id)
+    if (operation.streams) continue
+    const read = (operation.describedInput ?? operation.input).safeParse(body.example)
+    const inBody = read.error?.issues.filter(({ path }) => !parametersOf(operation).includes(String(path[0])))
+    assert.deepEqual(inBody ?? [], [], operation.id)
+  }
+})
+
+test('what is streamed is described by its media types, and a long deadline is told to what stands before the function', () => {
+  const of = (id: string) => operations().find(({ operation }) => operation.id === id)?.described
+  const imported = of('stock-import')
+  assert.deepEqual(Object.keys(imported?.requestBody?.content ?? {}), ['text/csv', 'application/gzip', 'application/x-gzip'])
+  assert.ok(imported?.parameters?.some(parameter => parameter.in === 'query' && parameter.name === 'kind'))
+  assert.deepEqual(of('stock-export')?.responses['200']?.content, { 'text/csv': { schema: { type: 'string' } } })
+  assert.equal(imported?.['x-tidemark-deadline'], 570_000)
+  for (const { fn, operation, described } of operations()) {
+    assert.equal(described['x-tidemark-deadline'], operation.deadline > 60_000 ? operation.deadline : undefined)
+    assert.ok(operation.deadline < fn.scale.timeout * 1_000, `${fn.name} lives as long as ${operation.id} may take`)
   }
 })
 

@@ -76,15 +76,18 @@ export async function openapiDocument(): Promise<unknown> {
   })
 }
 
+/** Milliseconds: a longer deadline is told, so that what stands before the function waits as long. */
+const longestShort = 60_000
+
 const sorted = <T>(record: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 function describe(fn: TidemarkFunction, operation: Operation): ZodOpenApiOperationObject {
   const parameters = parametersOf(operation)
-  const picked = Object.fromEntries(parameters.map(name => [name, true as const])) as Record<never, never>
-  const inPath = operation.input.pick(picked)
-  const rest = operation.input.omit(picked)
+  const inPath = partOf(operation.input, name => parameters.includes(name))
+  const rest = operation.describedInput ?? partOf(operation.input, name => !parameters.includes(name))
   const hasBody = !['get', 'delete'].includes(methodOf(operation))
+  const takes = operation.streams?.takes ?? []
   const headers = headerParameters(operation)
   return {
     operationId: operation.id,
@@ -94,18 +97,31 @@ function describe(fn: TidemarkFunction, operation: Operation): ZodOpenApiOperati
     security: operation.allow.map(scope => ({ oauth2: [scope] })),
     requestParams: {
       ...(parameters.length > 0 && { path: inPath }),
-      ...(!hasBody && Object.keys(rest.shape).length > 0 && { query: rest }),
+      ...((!hasBody || operation.streams) && Object.keys(rest.shape).length > 0 && { query: rest }),
       ...(headers && { header: headers }),
     },
-    ...(hasBody && {
-      requestBody: {
-        required: true,
-        content: { 'application/json': { schema: rest, ...(operation.example !== undefined && { example: operation.example }) } },
-      },
+    ...(takes.length > 0 && {
+      requestBody: { required: true, content: Object.fromEntries(takes.map(type => [type, streamed(type, operation.example)])) },
     }),
+    ...(hasBody &&
+      !operation.streams && {
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: rest, ...(operation.example !== undefined && { example: operation.example }) },
+          },
+        },
+      }),
     responses: { ...answers(operation), ...problems(operation, hasBody) },
     'x-tidemark-function': fn.name,
+    ...(operation.deadline > longestShort && { 'x-tidemark-deadline': operation.deadline }),
   } as ZodOpenApiOperationObject
+}
+
+/** Some fields of an input. Not by zod's `pick`, which knows no part of an input with rules across its fields. */
+function partOf(input: z.ZodObject, isIn: (name: string) => boolean): z.ZodObject {
+  const part = z.object(Object.fromEntries(Object.entries(input.shape).filter(([name]) => isIn(name))))
+  return input.def.catchall ? part.catchall(input.def.catchall) : part
 }
 
 function headerParameters(operation: Operation): z.ZodObject | undefined {
@@ -125,8 +141,13 @@ function headerParameters(operation: Operation): z.ZodObject | undefined {
   return Object.keys(shape).length > 0 ? z.object(shape) : undefined
 }
 
+/** A body that is not JSON is text, or bytes (OpenAPI 3.1 gives those no schema). */
+const streamed = (type: string, example: unknown) =>
+  type.startsWith('text/') ? { schema: { type: 'string' }, ...(example !== undefined && { example }) } : {}
+
 function answers(operation: Operation) {
-  const content = { 'application/json': { schema: operation.output } }
+  const gives = operation.streams?.gives
+  const content = gives ? { [gives]: streamed(gives, undefined) } : { 'application/json': { schema: operation.output } }
   const all = { [operation.status]: operation.status === 201 ? 'Done: this was made.' : 'Done.', ...operation.also }
   return Object.fromEntries(Object.entries(all).map(([status, description]) => [status, { description, content }]))
 }

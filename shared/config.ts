@@ -46,6 +46,7 @@ export const setting = {
   url: () => z.url(),
   /** The URL of a service with user and password: the password can be changed while the function runs. */
   credentialUrl: () => secret(atStart(z.url().refine(isDecodable, 'its password is not percent-encoded'), withoutPassword)),
+  optionalCredentialUrl: () => secret(atStart(setting.credentialUrl().optional(), optionalWithoutPassword)),
   port: (standard: number) => z.coerce.number().int().min(0).max(65_535).default(standard),
   count: (standard: number) => z.coerce.number().int().min(0).default(standard),
   milliseconds: (standard: number) => z.coerce.number().int().min(1).default(standard),
@@ -74,6 +75,9 @@ function isDecodable(url: string): boolean {
     return false
   }
 }
+
+const optionalWithoutPassword = (url: string | undefined): string | undefined =>
+  url === undefined ? undefined : withoutPassword(url)
 
 function withoutPassword(url: string): string {
   const rest = new URL(url)

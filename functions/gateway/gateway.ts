@@ -15,8 +15,10 @@ import { forward } from './forward.ts'
 import { type RateLimit, rateLimit } from './rate-limit.ts'
 import { type RouteTarget, routeTable } from './route-table.ts'
 
-/** Longer than the longest deadline of an operation, which the function itself keeps. */
-const deadline = 65_000
+/** Longer than the longest usual deadline of an operation, which the function itself keeps; longer ones are told by `openapi.json`. */
+const usualDeadline = 65_000
+/** Milliseconds that the gateway waits longer than an operation may take: the function's own answer is the better one. */
+const patience = 5_000
 
 const tokenDeadline = 5_000
 
@@ -39,7 +41,7 @@ export const gateway = service({
     /** Proxies whose word about the client's address is believed. None by default. */
     TRUSTED_PROXIES: TrustedProxies,
   }),
-  scale: { min: 1, max: 10, concurrency: 0, target: 200, timeout: 70, memory: 512 },
+  scale: { min: 1, max: 10, concurrency: 0, target: 200, timeout: 600, memory: 512 },
   setup({ redis, config, metrics }) {
     const limited = metrics.counter('tidemark_rate_limited_total', 'Requests refused because their client was over its limit.')
     const limit = builtFrom(
@@ -74,6 +76,8 @@ export const gateway = service({
       }
       const match = route(request.method ?? 'GET', path)
       const name = match.kind === 'found' ? match.target.operation : 'unknown'
+      const own = match.kind === 'found' ? match.target.deadline : undefined
+      const deadline = own === undefined ? usualDeadline : own + patience
       await instrumented(platform, { name, kind: 'server', deadline }, request, response, async (notes, context) => {
         const address = addressOf()(request)
         notes.client = await admit(limit, platform, address, request, response)

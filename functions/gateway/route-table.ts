@@ -6,6 +6,8 @@ export interface RoutedDocument {
 export interface RouteTarget {
   readonly function: string
   readonly operation: string
+  /** Milliseconds that the operation may take, where they are more than usual. */
+  readonly deadline?: number
 }
 
 export type RouteMatch =
@@ -29,8 +31,12 @@ export function routeTable(document: RoutedDocument): (method: string, path: str
     const leaf = path.split('/').slice(1).reduce(descend, root)
     for (const [method, operation] of Object.entries(operations)) {
       if (!methods.has(method)) continue
-      const { operationId, 'x-tidemark-function': name } = operation as { operationId: string; 'x-tidemark-function': string }
-      leaf.targets.set(method.toUpperCase(), { function: name, operation: operationId })
+      const {
+        operationId,
+        'x-tidemark-function': name,
+        'x-tidemark-deadline': deadline,
+      } = operation as { operationId: string; 'x-tidemark-function': string; 'x-tidemark-deadline'?: number }
+      leaf.targets.set(method.toUpperCase(), { function: name, operation: operationId, ...(deadline && { deadline }) })
     }
   }
   return (method, path) => {

@@ -1,6 +1,9 @@
 import { Rejected } from '../../shared/errors.ts'
-import { type Decision, decide, type Movement, type StockCommand, type StockState } from './decide.ts'
+import { BatchState } from './batch-state.ts'
+import { type Decision, decide, type Movement, type StockCommand } from './decide.ts'
+import type { SourceLocation } from './sources.ts'
 import type { Reservation, StockRow } from './stock.ts'
+import type { Transfer } from './transfer.ts'
 
 /** A command with what it takes to remember its answer. */
 export interface Submitted {
@@ -31,65 +34,76 @@ export interface Loaded {
   readonly rows: readonly StockRow[]
   readonly reservations: readonly Reservation[]
   readonly remembered: readonly Remembered[]
+  readonly transfers?: readonly Transfer[]
+  /** Where SKUs may be taken from that a line names without a location. */
+  readonly sources?: ReadonlyMap<string, readonly SourceLocation[]>
+  /** Reservations whose time is over and that still hold some of the rows: they give way before anything is decided. */
+  readonly lapsed?: readonly Reservation[]
 }
 
-/** What a batch writes: the last totals of each row, every movement, and the reservations and answers that changed or are new. */
+/** What a batch writes: the last totals of each row, every movement, and what is new or changed beside them. */
 export interface Writes {
   readonly rows: readonly StockRow[]
   readonly movements: readonly (Movement & { submitted: Submitted })[]
+  /** As they were first; a change in the same batch stands in `changed`. */
   readonly opened: readonly { reservation: Reservation; actor: string }[]
-  readonly closed: readonly Reservation[]
+  readonly changed: readonly Reservation[]
+  readonly dispatched: readonly { transfer: Transfer; actor: string }[]
+  readonly moved: readonly Transfer[]
   readonly remembered: readonly Remembered[]
 }
 
-export type Outcome = { readonly answer: Answered } | { readonly error: unknown }
+/** Where somebody wanted more than there was. */
+export interface Short {
+  readonly sku: string
+  /** Absent when any location would have done. */
+  readonly location?: string
+}
 
-const rowKey = (sku: string, location: string): string => `${location} ${sku}`
+export type Outcome = { readonly answer: Answered } | { readonly error: unknown }
 
 /**
  * Decides the commands of a batch in their order of arrival, each on what those before it left. Pure: what was loaded comes in,
  * what is to be written and answered goes out.
  */
-export function decideBatch(loaded: Loaded, batch: readonly Submitted[], now: Date): { writes: Writes; outcomes: Outcome[] } {
-  const rows = new Map(loaded.rows.map(row => [rowKey(row.sku, row.location), row]))
-  const reservations = new Map(loaded.reservations.map(reservation => [reservation.id, reservation]))
+export function decideBatch(
+  loaded: Loaded,
+  batch: readonly Submitted[],
+  now: Date,
+): { writes: Writes; outcomes: Outcome[]; short: Short[] } {
+  const state = new BatchState(loaded)
   const remembered = new Map(loaded.remembered.map(answer => [answer.key, answer]))
-  const state: StockState = {
-    row: (sku, location) => rows.get(rowKey(sku, location)),
-    reservation: id => reservations.get(id),
-  }
-  const changed = new Map<string, StockRow>()
-  const movements: (Movement & { submitted: Submitted })[] = []
-  const opened = new Map<string, { reservation: Reservation; actor: string }>()
-  const closed = new Map<string, Reservation>()
   const newAnswers: Remembered[] = []
-
-  function apply(decision: Decision, submitted: Submitted): void {
-    for (const movement of decision.movements) {
-      const key = rowKey(movement.row.sku, movement.row.location)
-      rows.set(key, movement.row)
-      changed.set(key, movement.row)
-      movements.push({ ...movement, submitted })
-    }
-    const { reservation } = decision
-    if (!reservation || reservations.get(reservation.id)?.state === reservation.state) return
-    reservations.set(reservation.id, reservation)
-    if (reservation.state === 'open') opened.set(reservation.id, { reservation, actor: submitted.command.actor })
-    else closed.set(reservation.id, reservation)
-  }
+  const short: Short[] = []
+  for (const reservation of loaded.lapsed ?? []) state.lapse(reservation, now)
 
   function settle(submitted: Submitted): Outcome {
     const { idempotencyKey: key, fingerprint } = submitted
     const known = key === undefined ? undefined : remembered.get(key)
     if (known) return replay(known, fingerprint)
-    const { answer, decision } = attempt(state, submitted, now)
-    if (decision) apply(decision, submitted)
+    const answer = attempt(submitted)
     if (key !== undefined) {
       const first = { key, fingerprint, status: answer.status, response: answer.body }
       remembered.set(key, first)
       newAnswers.push(first)
     }
     return { answer }
+  }
+
+  /** A refusal is an answer too: it is remembered as what it was, so that a repetition is told the same. */
+  function attempt(submitted: Submitted): Answered {
+    try {
+      const decision = decide(state, submitted.command, now)
+      const answer = submitted.reply(decision)
+      state.apply(decision, submitted)
+      if (decision.missing) short.push(...decision.missing)
+      return answer
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error
+      if (error.code === 'insufficient_stock') short.push(...(error.details.shortages as Short[]))
+      if (submitted.idempotencyKey === undefined) throw error
+      return { status: 0, body: JSON.stringify({ code: error.code, message: error.message, details: error.details }) }
+    }
   }
 
   const outcomes = batch.map(submitted => {
@@ -99,27 +113,7 @@ export function decideBatch(loaded: Loaded, batch: readonly Submitted[], now: Da
       return { error }
     }
   })
-  return {
-    writes: {
-      rows: [...changed.values()],
-      movements,
-      opened: [...opened.values()],
-      closed: [...closed.values()],
-      remembered: newAnswers,
-    },
-    outcomes,
-  }
-}
-
-/** A refusal is an answer too: it is remembered as what it was, so that a repetition is told the same. */
-function attempt(state: StockState, submitted: Submitted, now: Date): { answer: Answered; decision?: Decision } {
-  try {
-    const decision = decide(state, submitted.command, now)
-    return { answer: submitted.reply(decision), decision }
-  } catch (error) {
-    if (!(error instanceof Rejected) || submitted.idempotencyKey === undefined) throw error
-    return { answer: { status: 0, body: JSON.stringify({ code: error.code, message: error.message, details: error.details }) } }
-  }
+  return { writes: { ...state.writes(), remembered: newAnswers }, outcomes, short }
 }
 
 function replay(known: Remembered, fingerprint: string): Outcome {

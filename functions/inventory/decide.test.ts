@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Rejected } from '../../shared/errors.ts'
 import { type Decision, decide, type StockCommand, type StockState } from './decide.ts'
-import { emptyRow, type Reservation, type StockRow } from './stock.ts'
+import { completed, emptyRow, freshLine, type Reservation, type StockRow } from './stock.ts'
 
 const now = new Date('2026-01-01T12:00:00Z')
 const later = new Date('2026-01-01T13:00:00Z')
@@ -13,6 +13,9 @@ const row = (given: Partial<StockRow> = {}): StockRow => ({ ...emptyRow('A', 'ma
 const given = (rows: StockRow[], reservations: Reservation[] = []): StockState => ({
   row: (sku, location) => rows.find(one => one.sku === sku && one.location === location),
   reservation: id => reservations.find(one => one.id === id),
+  holdsOf: owner => reservations.filter(one => one.owner === owner && one.state === 'open'),
+  sourcesOf: sku => rows.filter(one => one.sku === sku).map(({ location }) => ({ location, priority: 100 })),
+  transfer: () => undefined,
 })
 
 const refusal = (work: () => unknown): Rejected => {
@@ -104,7 +107,8 @@ test('a count is set only over the version that was read', () => {
 })
 
 const held = (state: Reservation['state'], expiresAt = later): Reservation => ({
-  ...{ id: 'r', state, reference: null, expiresAt, lines: [{ ...place, quantity: 2 }] },
+  ...{ id: 'r', state, reference: null, owner: null, expiresAt },
+  lines: [completed(state, freshLine({ ...place, quantity: 2 }))],
 })
 type Closing = 'commit' | 'release' | 'return' | 'expire'
 const close = (kind: Closing, reservation: Reservation, stock = row({ onHand: 5, reserved: 2 })): Decision =>
@@ -157,6 +161,29 @@ test('committing takes the units off the shelf and out of what is promised; retu
     refusal(() => close('commit', held('open'), row({ onHand: 1, reserved: 2, backorderLimit: 5 }))).code,
     'insufficient_stock',
   )
+})
+
+test('a count cannot take what is promised, and a repair corrects what is promised too', () => {
+  const stock = given([row({ onHand: 5, reserved: 4 })])
+  const correct = (kind: 'count' | 'repair', line: { delta: number; reservedDelta?: number }): StockCommand => ({
+    ...{ kind, lines: [{ ...place, ...line }], reason: 'audit', actor: 'x' },
+  })
+  assert.equal(refusal(() => decide(stock, correct('count', { delta: -2 }), now)).code, 'insufficient_stock')
+  const [movement] = decide(stock, correct('repair', { delta: -2, reservedDelta: -1 }), now).movements
+  assert.deepEqual([movement?.kind, movement?.row.onHand, movement?.row.reserved, movement?.row.version], ['repair', 3, 3, 2])
+  assert.equal(refusal(() => decide(stock, correct('repair', { delta: -2 }), now)).code, 'insufficient_stock')
+  assert.equal(refusal(() => decide(stock, correct('repair', { delta: 0, reservedDelta: -5 }), now)).code, 'insufficient_stock')
+})
+
+test('totals that are above what the ledger adds up to lose the drift, and the ledger does not', () => {
+  const lines = [{ ...place, delta: 0, drift: { onHand: 2, reserved: 1 } }]
+  const [movement] = decide(
+    given([row({ onHand: 5, reserved: 4 })]),
+    { kind: 'repair', lines, reason: 'drift', actor: 'x' },
+    now,
+  ).movements
+  assert.deepEqual([movement?.onHandDelta, movement?.reservedDelta], [0, 0])
+  assert.deepEqual([movement?.row.onHand, movement?.row.reserved], [3, 3])
 })
 
 test('receiving always succeeds and only adds', () => {

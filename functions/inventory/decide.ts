@@ -1,25 +1,89 @@
-import { Rejected } from '../../shared/errors.ts'
-import { emptyRow, type Reservation, type ReservationState, reservable, type StockLine, type StockRow, summed } from './stock.ts'
+import { closeReservation, extend } from './decide-close.ts'
+import { adjust, count, receive, repair, set, settings } from './decide-levels.ts'
+import { reserve } from './decide-reserve.ts'
+import { cancelTransfer, dispatch, receiveTransfer } from './decide-transfer.ts'
+import type { SourceLocation, Strategy } from './sources.ts'
+import type { Reservation, StockLine, StockRow } from './stock.ts'
+import type { SkuQuantity, Transfer } from './transfer.ts'
 
 /** What somebody wants to happen to stock. Ids and times come in as values. */
 export type StockCommand = Origin &
   (
     | { kind: 'receive'; lines: readonly StockLine[]; reason: string }
-    | { kind: 'adjust'; lines: readonly { sku: string; location: string; delta: number }[]; reason: string }
+    | { kind: 'adjust'; lines: readonly DeltaLine[]; reason: string }
+    | { kind: 'count' | 'repair'; lines: readonly CorrectedLine[]; reason: string }
     | { kind: 'set'; sku: string; location: string; onHand: number; ifMatch: number; reason: string }
-    | { kind: 'reserve'; id: string; lines: readonly StockLine[]; expiresAt: Date }
-    | { kind: 'commit' | 'release' | 'return' | 'expire'; id: string }
+    | ({ kind: 'settings'; sku: string; location: string; ifMatch?: number | undefined } & Settings)
+    | Reserve
+    | { kind: 'extend'; id: string; expiresAt: Date }
+    | { kind: 'commit' | 'release' | 'return' | 'expire'; id: string; lines?: readonly StockLine[] | undefined }
+    | Dispatch
+    | {
+        kind: 'transfer-receive'
+        id: string
+        lines?: readonly SkuQuantity[] | undefined
+        /** Why what is not received now never will be. */
+        writeOff?: string | undefined
+      }
+    | { kind: 'transfer-cancel'; id: string }
   )
+
+export interface Reserve {
+  kind: 'reserve'
+  id: string
+  /** A line without a location is sourced by `strategy`. */
+  lines: readonly (SkuQuantity & { location?: string | undefined })[]
+  expiresAt: Date
+  /** Take what there is. */
+  partial?: boolean | undefined
+  owner?: string | undefined
+  strategy?: Strategy | undefined
+}
+
+export interface Dispatch {
+  kind: 'transfer'
+  id: string
+  source: string
+  destination: string
+  lines: readonly SkuQuantity[]
+  /** The caller's own name for it; `reference` is the transfer's id, so that the ledger leads to it. */
+  named?: string | undefined
+}
+
+export interface Settings {
+  safetyStock: number
+  backorderLimit: number
+  capacity: number | null
+}
+
+export interface DeltaLine {
+  readonly sku: string
+  readonly location: string
+  readonly delta: number
+}
+
+/** What a count or a repair puts right. All figures are differences, so that stock may go on moving between the look and the correction. */
+export interface CorrectedLine extends DeltaLine {
+  /** Repairs only: promised units that no open reservation stands for are negative. */
+  readonly reservedDelta?: number
+  /** Repairs only: units by which the totals are above what the ledger adds up to. The totals lose them, the ledger does not. */
+  readonly drift?: { readonly onHand: number; readonly reserved: number }
+}
 
 interface Origin {
   readonly reference?: string | undefined
   readonly actor: string
 }
 
-/** The rows and reservations that a batch has locked, as the commands before this one left them. */
+/** What a batch has locked, as the commands before this one left it. */
 export interface StockState {
   row(sku: string, location: string): StockRow | undefined
   reservation(id: string): Reservation | undefined
+  /** The open reservations of an owner. */
+  holdsOf(owner: string): readonly Reservation[]
+  /** Where a SKU may be taken from when no location is named. */
+  sourcesOf(sku: string): readonly SourceLocation[]
+  transfer(id: string): Transfer | undefined
 }
 
 /** One entry of the ledger. `row` is the total after it. */
@@ -30,134 +94,53 @@ export interface Movement {
   readonly row: StockRow
 }
 
-/** What a command changes: nothing is half done. */
+/** What a command changes: nothing is half done. What is given back as it was has not changed. */
 export interface Decision {
   readonly movements: readonly Movement[]
   readonly reservation?: Reservation
+  /** Other reservations that this one took the place of. */
+  readonly replaced?: readonly Reservation[]
+  readonly transfer?: Transfer
+  /** What a partial reservation could not take. */
+  readonly missing?: readonly Missing[]
   /** The row that was looked at, when nothing had to move. */
   readonly unmoved?: StockRow
+}
+
+export interface Missing extends SkuQuantity {
+  /** Absent when any location would have done. */
+  readonly location?: string
 }
 
 /** The rule of every stock operation. Throws Rejected when the command cannot be done as a whole. */
 export function decide(state: StockState, command: StockCommand, now: Date): Decision {
   switch (command.kind) {
     case 'receive':
-      return {
-        movements: summed(command.lines, line => line.quantity).map(line => move(state, command.kind, line, line.quantity, 0)),
-      }
+      return receive(state, command.lines)
     case 'adjust':
       return adjust(state, command.lines)
+    case 'count':
+      return count(state, command.lines)
+    case 'repair':
+      return repair(state, command.lines)
     case 'set':
       return set(state, command)
+    case 'settings':
+      return settings(state, command)
     case 'reserve':
-      return reserve(state, command)
+      return reserve(state, command, command.reference ?? null, now)
+    case 'extend':
+      return extend(state, command, now)
     case 'commit':
     case 'release':
     case 'return':
     case 'expire':
-      return close(state, command.kind, command.id, now)
-  }
-}
-
-function reserve(state: StockState, command: Extract<StockCommand, { kind: 'reserve' }>): Decision {
-  const wanted = summed(command.lines, line => line.quantity)
-  refuseShortages(wanted.map(line => ({ ...line, available: reservable(rowOf(state, line)) })))
-  return {
-    movements: wanted.map(line => move(state, 'reserve', line, 0, line.quantity)),
-    reservation: {
-      id: command.id,
-      state: 'open',
-      reference: command.reference ?? null,
-      expiresAt: command.expiresAt,
-      lines: wanted,
-    },
-  }
-}
-
-/** Stock that is promised cannot be adjusted away: the reservation would become a lie. */
-function adjust(state: StockState, given: Extract<StockCommand, { kind: 'adjust' }>['lines']): Decision {
-  const deltas = summed(given, line => line.delta).filter(line => line.quantity !== 0)
-  const taken = deltas.filter(line => line.quantity < 0)
-  refuseShortages(taken.map(line => ({ ...line, quantity: -line.quantity, available: unpromised(rowOf(state, line)) })))
-  return { movements: deltas.map(line => move(state, 'adjust', line, line.quantity, 0)) }
-}
-
-function set(state: StockState, command: Extract<StockCommand, { kind: 'set' }>): Decision {
-  const row = rowOf(state, command)
-  if (row.version !== command.ifMatch) {
-    throw new Rejected('version_mismatch', `The version is ${row.version}.`, { version: row.version })
-  }
-  const delta = command.onHand - row.onHand
-  if (delta === 0) return { movements: [], unmoved: row }
-  refuseShortages([{ ...command, quantity: -delta, available: unpromised(row) }])
-  return { movements: [move(state, 'set', command, delta, 0)] }
-}
-
-/** The state that each closing leads to, and the one that it starts from. */
-const closings = {
-  commit: { from: 'open', to: 'committed' },
-  release: { from: 'open', to: 'released' },
-  expire: { from: 'open', to: 'expired' },
-  return: { from: 'committed', to: 'returned' },
-} as const satisfies Record<string, { from: ReservationState; to: ReservationState }>
-
-function close(state: StockState, kind: keyof typeof closings, id: string, now: Date): Decision {
-  const reservation = state.reservation(id)
-  if (!reservation) throw new Rejected('not_found', `There is no reservation ${id}.`)
-  const { from, to } = closings[kind]
-  // The same closing again finds it done: a repetition, not a fault.
-  if (reservation.state === to) return { movements: [], reservation }
-  if (kind === 'commit' && (reservation.state === 'expired' || (reservation.state === 'open' && reservation.expiresAt <= now))) {
-    throw new Rejected('reservation_expired')
-  }
-  if (kind === 'expire' && (reservation.state !== 'open' || reservation.expiresAt > now)) return { movements: [], reservation }
-  // What expired has already given its stock back.
-  if (kind === 'release' && reservation.state === 'expired') return { movements: [], reservation }
-  if (reservation.state !== from) {
-    throw new Rejected('reservation_not_open', `The reservation is ${reservation.state}.`, { state: reservation.state })
-  }
-  if (kind === 'commit') {
-    refuseShortages(reservation.lines.map(line => ({ ...line, available: rowOf(state, line).onHand })))
-  }
-  const onHandSign = kind === 'commit' ? -1 : kind === 'return' ? 1 : 0
-  const reservedSign = kind === 'return' ? 0 : -1
-  return {
-    movements: reservation.lines.map(line => move(state, kind, line, onHandSign * line.quantity, reservedSign * line.quantity)),
-    reservation: { ...reservation, state: to },
-  }
-}
-
-function refuseShortages(lines: readonly { sku: string; location: string; quantity: number; available: number }[]): void {
-  const short = lines.filter(line => line.quantity > line.available)
-  if (short.length === 0) return
-  throw new Rejected('insufficient_stock', undefined, {
-    shortages: short.map(line => ({
-      sku: line.sku,
-      location: line.location,
-      requested: line.quantity,
-      available: Math.max(line.available, 0),
-    })),
-  })
-}
-
-/** Units that can leave the shelf without breaking a promise; never more than are on it, whatever may be sold before it arrives. */
-const unpromised = (row: StockRow): number => Math.min(row.onHand, row.onHand + row.backorderLimit - row.reserved)
-
-const rowOf = (state: StockState, place: { sku: string; location: string }): StockRow =>
-  state.row(place.sku, place.location) ?? emptyRow(place.sku, place.location)
-
-function move(
-  state: StockState,
-  kind: Movement['kind'],
-  place: { sku: string; location: string },
-  onHandDelta: number,
-  reservedDelta: number,
-): Movement {
-  const row = rowOf(state, place)
-  return {
-    kind,
-    onHandDelta,
-    reservedDelta,
-    row: { ...row, onHand: row.onHand + onHandDelta, reserved: row.reserved + reservedDelta, version: row.version + 1 },
+      return closeReservation(state, command, now)
+    case 'transfer':
+      return dispatch(state, command, now)
+    case 'transfer-receive':
+      return receiveTransfer(state, command)
+    case 'transfer-cancel':
+      return cancelTransfer(state, command.id)
   }
 }

@@ -108,7 +108,8 @@ test('a reservation holds all its lines or none, and names every shortage', asyn
   await receive(2)
   const { status, body } = await reserve(2)
   assert.equal(status, 201)
-  assert.deepEqual([body.state, body.lines], ['open', [{ sku, location: 'main', quantity: 2 }]])
+  const untouched = { outstanding: 2, committed: 0, released: 0, returned: 0 }
+  assert.deepEqual([body.state, body.lines], ['open', [{ sku, location: 'main', quantity: 2, ...untouched }]])
   await ask('POST /v1/stock/receipts', { lines: [{ sku: `${sku}-B`, quantity: 5 }] })
   const short = await ask('POST /v1/reservations', {
     lines: [

@@ -5,6 +5,7 @@ import { currentTraceparent } from '../../shared/events/outbox.ts'
 import { type Call, Reply } from '../../shared/function/operation.ts'
 import { type Answered, decideBatch, type Outcome, refusalIn, type Submitted } from './batch.ts'
 import type { Decision, StockCommand } from './decide.ts'
+import type { StockRow } from './stock.ts'
 import { inOneTransaction } from './transaction.ts'
 
 /** The writing side of stock: commands go in, and come back when they are on disk. */
@@ -26,6 +27,8 @@ export interface LedgerOptions {
   maxWaiting?: number
   /** Told the size of each batch. */
   observe?: (commands: number) => void
+  /** Told the rows that a transaction has changed once they are on disk, before anybody is answered. Not all follow from a command. */
+  changed?: (rows: readonly StockRow[]) => void
 }
 
 /** Milliseconds: longer than all deadlines that the database itself keeps, so it is the network that hangs. */
@@ -42,7 +45,7 @@ export function stockLedger(options: LedgerOptions): StockLedger {
     writers: options.writers ?? 2,
     maxBatch: options.maxBatch ?? 256,
     maxWaiting: options.maxWaiting ?? 2_000,
-    weight: ({ command }) => ('lines' in command ? command.lines.length : 1),
+    weight: ({ command }) => ('lines' in command ? (command.lines?.length ?? 1) : 1),
   })
   return {
     hung,
@@ -72,18 +75,20 @@ async function commit(batch: readonly Submitted[], options: LedgerOptions): Prom
   }
 }
 
-function attempt(batch: readonly Submitted[], options: LedgerOptions): Promise<readonly Outcome[]> {
+async function attempt(batch: readonly Submitted[], options: LedgerOptions): Promise<readonly Outcome[]> {
   const now = options.now()
-  return inOneTransaction(
+  const { rows, outcomes } = await inOneTransaction(
     options.database,
     batch,
     loaded => {
-      const { writes, outcomes } = decideBatch(loaded, batch, now)
-      return { writes, result: outcomes }
+      const { writes, outcomes, short } = decideBatch(loaded, batch, now)
+      return { writes, short, result: { rows: writes.rows, outcomes } }
     },
     options.newId,
     now,
   )
+  if (rows.length > 0) options.changed?.(rows)
+  return outcomes
 }
 
 /**

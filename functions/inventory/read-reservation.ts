@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Rejected } from '../../shared/errors.ts'
 import { Id } from '../../shared/fields.ts'
 import { stockOperation } from './function.ts'
-import { type Reservation, ReservationBody, reservationBody } from './stock.ts'
+import { completed, type Reservation, ReservationBody, reservationBody } from './stock.ts'
 
 export const readReservation = stockOperation({
   id: 'reservation-read',
@@ -14,12 +14,14 @@ export const readReservation = stockOperation({
   output: ReservationBody,
   async handle({ db, now }, { id }) {
     const [found] = await db.inventory.sql<Reservation[]>`
-      select r.id, r.state, r.reference, r.expires_at as "expiresAt",
-        (select jsonb_agg(jsonb_build_object('sku', sku, 'location', location, 'quantity', quantity) order by sku, location)
+      select r.id, r.state, r.reference, r.owner, r.expires_at as "expiresAt",
+        (select jsonb_agg(jsonb_build_object('sku', sku, 'location', location, 'quantity', quantity,
+                                             'committed', committed, 'released', released, 'returned', returned) order by sku, location)
          from reservation_line where reservation_id = r.id) as lines
       from reservation r where r.id = ${id}`
     if (!found) throw new Rejected('not_found', `There is no reservation ${id}.`)
     // Between its end and the sweep a reservation is over already.
-    return reservationBody(found.state === 'open' && found.expiresAt <= now() ? { ...found, state: 'expired' } : found)
+    const state = found.state === 'open' && found.expiresAt <= now() ? 'expired' : found.state
+    return reservationBody({ ...found, state, lines: found.lines.map(line => completed(state, line)) })
   },
 })

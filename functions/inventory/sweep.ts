@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { schedule } from '../../shared/function/declare.ts'
 
-/** Reservations closed and old rows deleted by one round; a longer list waits for the next minute. */
-const roundLimit = 500
+/** Reservations closed at once: they share transactions. */
+const together = 64
+/** Milliseconds after which a round leaves the rest to the next minute's. */
+const roundTime = 20_000
 
 export const sweepInventory = schedule({
   name: 'inventory-sweep',
@@ -10,18 +12,25 @@ export const sweepInventory = schedule({
   cron: '* * * * *',
   uses: ['db:inventory', 'call:inventory'],
   scale: { max: 1 },
-  async handle({ db, call }) {
-    const expired = await db.inventory.sql<{ id: string }[]>`
-      select id from reservation where state = 'open' and expires_at <= now() order by expires_at limit ${roundLimit}`
-    // The ledger decides again: one that was committed meanwhile stays as it is.
-    for (const { id } of expired) {
-      await call.inventory.request({
-        method: 'POST',
-        path: `/v1/reservations/${id}/expire`,
-        body: {},
-        idempotencyKey: `expire:${id}`,
-        output: z.object({ state: z.string() }),
-      })
+  async handle({ db, call, now }) {
+    const until = now().getTime() + roundTime
+    for (let after = new Date(0); now().getTime() < until; ) {
+      const expired = await db.inventory.sql<{ id: string; expiresAt: Date }[]>`
+        select id, expires_at as "expiresAt" from reservation
+        where state = 'open' and expires_at <= now() and expires_at >= ${after} order by expires_at limit ${together}`
+      // The ledger decides again: one that was committed meanwhile stays as it is.
+      await Promise.all(
+        expired.map(({ id }) =>
+          call.inventory.request({
+            method: 'POST',
+            path: `/v1/reservations/${id}/expire`,
+            body: {},
+            output: z.object({ state: z.string() }),
+          }),
+        ),
+      )
+      if (expired.length < together) return
+      after = expired.at(-1)?.expiresAt ?? after
     }
   },
 })

@@ -28,5 +28,9 @@ export const forget = schedule({
         delete from inbox where (consumer, event_id) in (
           select consumer, event_id from inbox where handled_at < now() - make_interval(hours => ${config.EVENTS_HOURS}) limit ${roundLimit})`
     }
+    // The errors of an import go with it. It could not be gone on with any more: the first answers of its rows are forgotten.
+    await db.inventory.sql`
+      delete from import where id in (
+        select id from import where started_at < now() - make_interval(hours => ${config.EVENTS_HOURS}) limit ${roundLimit})`
   },
 })

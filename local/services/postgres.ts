@@ -3,9 +3,17 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { loopback } from './ports.ts'
-import { ensureCluster, letOthersIn, makeClusterFolder, postgresBinaries, postgresUser } from './postgres-files.ts'
+import {
+  ensureCluster,
+  letOthersIn,
+  makeClusterFolder,
+  type PostgresUser,
+  postgresBinaries,
+  postgresUser,
+} from './postgres-files.ts'
 import { commandOf, endProcess, startOf } from './process-identity.ts'
 import type { Say, Service } from './service.ts'
+import { archiveSettings } from './wal-archive.ts'
 
 /** Given at every start and not written into the cluster, so that a change here reaches old data too. */
 export function postgresSettings(port: number, host: string): Record<string, string> {
@@ -19,7 +27,7 @@ export function postgresSettings(port: number, host: string): Record<string, str
     // An answered sale must survive a power cut here as in production: measurements without fsync would be lies.
     fsync: 'on',
     synchronous_commit: 'on',
-    // For pg_basebackup and point-in-time recovery drills.
+    // For base backups, the archive and standbys.
     wal_level: 'replica',
     max_wal_size: '4GB',
     checkpoint_completion_target: '0.9',
@@ -47,14 +55,35 @@ export async function postgresService(options: {
   host: string
   choosePort: () => Promise<number>
   say: Say
+  /** Beside the usual ones. */
+  settings?: Record<string, string>
 }): Promise<{ service: Service; url: string }> {
   const { dataDir, cache, host, say } = options
   const [binaries, user, folder] = await Promise.all([postgresBinaries(cache, say), postgresUser(), makeClusterFolder(dataDir)])
   const password = await ensureCluster(dataDir, folder, binaries, user, say)
-  const data = join(folder, 'data')
   const port = await options.choosePort()
+  const settings = { ...(host !== loopback && { hba_file: await letOthersIn(folder) }), ...options.settings }
+  return postgresServer({ folder, binaries, user, password, host, port, settings, say })
+}
+
+export interface PostgresServer {
+  /** Holds the cluster as `data`, and its archive. */
+  folder: string
+  binaries: string
+  user: PostgresUser
+  password: string
+  host: string
+  port: number
+  settings: Record<string, string>
+  say: Say
+}
+
+/** A server on a cluster that is there. */
+export async function postgresServer(options: PostgresServer): Promise<{ service: Service; url: string }> {
+  const { folder, binaries, user, password, host, port, say } = options
+  const data = join(folder, 'data')
   const url = `postgres://tidemark:${password}@${host}:${port}`
-  const given = { ...postgresSettings(port, host), ...(host !== loopback && { hba_file: await letOthersIn(folder) }) }
+  const given = { ...postgresSettings(port, host), ...(await archiveSettings(folder)), ...options.settings }
   const settings = Object.entries(given).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const service: Service = {
     name: 'postgres',

@@ -23,6 +23,23 @@ export interface EventData {
     readonly stockVersion: number
     readonly resolvedAt: number
   }
+  /** A cycle count is over. */
+  'tidemark.count.closed.v1': {
+    readonly countId: string
+    readonly location: string
+    readonly state: 'approved' | 'cancelled'
+    readonly closedAt: number
+  }
+  /** A cycle count has begun: people are at the shelves of the location. */
+  'tidemark.count.opened.v1': {
+    readonly countId: string
+    readonly location: string
+    /** It covers SKUs that begin so. Null: named SKUs, or all. */
+    readonly skuPrefix: null | string
+    /** Lines to count. */
+    readonly lines: number
+    readonly openedAt: number
+  }
   /** An order is over without effect: its stock goes back and its payment is returned. */
   'tidemark.order.cancelled.v1': {
     readonly orderId: string
@@ -101,6 +118,17 @@ export interface EventData {
     /** What the caller named as the reason: an order, a delivery. */
     readonly reference: null | string
   }
+  /** The totals of a SKU at a location are not what its ledger and its reservations prove. Told once for each drift. */
+  'tidemark.stock.drifted.v1': {
+    readonly driftId: string
+    readonly sku: string
+    readonly location: string
+    /** on_hand, reserved, ledger, oversold or transit. */
+    readonly kind: string
+    readonly expected: number
+    readonly found: number
+    readonly seenAt: number
+  }
 }
 
 export const eventSchemas = {
@@ -113,6 +141,16 @@ export const eventSchemas = {
     topic: 'alerts',
     key: 'alertId',
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+  },
+  'tidemark.count.closed.v1': {
+    topic: 'stock',
+    key: 'location',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.closed\",\"name\":\"v1\",\"doc\":\"A cycle count is over.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"state\",\"type\":{\"type\":\"enum\",\"name\":\"CountEnd\",\"symbols\":[\"approved\",\"cancelled\"]}},{\"name\":\"closedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+  },
+  'tidemark.count.opened.v1': {
+    topic: 'stock',
+    key: 'location',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so. Null: named SKUs, or all.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.order.cancelled.v1': {
     topic: 'orders',
@@ -148,5 +186,10 @@ export const eventSchemas = {
     topic: 'stock',
     key: 'sku',
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.stock.changed\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location after a change. A higher version is newer; what is not newer can be dropped.\",\"topic\":\"stock\",\"key\":\"sku\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"onHand\",\"type\":\"long\",\"doc\":\"Units on the shelf.\"},{\"name\":\"reserved\",\"type\":\"long\",\"doc\":\"Units promised to open reservations.\"},{\"name\":\"available\",\"type\":\"long\",\"doc\":\"onHand − reserved − safety stock.\"},{\"name\":\"version\",\"type\":\"long\",\"doc\":\"Counts the changes of this row.\"},{\"name\":\"kind\",\"type\":\"string\",\"doc\":\"The kind of the last movement.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"doc\":\"What the caller named as the reason: an order, a delivery.\",\"default\":null}]}",
+  },
+  'tidemark.stock.drifted.v1': {
+    topic: 'stock',
+    key: 'sku',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.stock.drifted\",\"name\":\"v1\",\"doc\":\"The totals of a SKU at a location are not what its ledger and its reservations prove. Told once for each drift.\",\"topic\":\"stock\",\"key\":\"sku\",\"fields\":[{\"name\":\"driftId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"kind\",\"type\":\"string\",\"doc\":\"on_hand, reserved, ledger, oversold or transit.\"},{\"name\":\"expected\",\"type\":\"long\"},{\"name\":\"found\",\"type\":\"long\"},{\"name\":\"seenAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
 } as const satisfies Record<keyof EventData, { topic: string; key: string; schema: string }>

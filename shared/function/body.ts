@@ -18,7 +18,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
   return promise
 }
 
-const tooLarge = (limit: number) => new Rejected('body_too_large', `The body may have ${limit} bytes.`, { limit })
+export const tooLarge = (limit: number) => new Rejected('body_too_large', `The body may have ${limit} bytes.`, { limit })
 
 export function parseJson(body: Buffer, contentType: string | undefined): unknown {
   if (body.length === 0) return {}

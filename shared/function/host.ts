@@ -68,6 +68,12 @@ function serveOperation(app: Express, operation: Operation, deps: unknown, platf
       if (!caller) throw new Rejected('unauthenticated')
       notes.client = caller.client
       requireScope(caller, operation.allow)
+      const { streams } = operation
+      if (streams) {
+        const { serveStream } = await import('./stream.ts')
+        const { params, query } = request
+        return serveStream({ ...operation, streams }, deps, { request, response, caller, notes, params, query })
+      }
       const raw = await readBody(request, operation.bodyLimit)
       const json = method === 'GET' || method === 'DELETE' ? undefined : parseJson(raw, request.headers['content-type'])
       const { params, query, headers } = request

@@ -20,20 +20,25 @@ export async function operate(
   request: OperationRequest,
   caller: Caller,
 ): Promise<Reply<unknown>> {
-  const input = parseInput(operation, request)
+  const input = checkedInput(operation, givenTo(operation, request))
   const result = await operation.handle(deps as never, input as never, callOf(operation, request, caller))
   return result instanceof Reply ? result : Reply.of(operation.status, result)
 }
 
-function parseInput(operation: Operation, request: OperationRequest): unknown {
-  const hasBody = !/^(GET|DELETE) /.test(operation.route)
+function givenTo(operation: Operation, request: OperationRequest): object {
+  const hasBody = !operation.streams && !/^(GET|DELETE) /.test(operation.route)
   if (hasBody && (typeof request.json !== 'object' || request.json === null || Array.isArray(request.json))) {
     throw new Rejected('invalid_input', 'The body must be a JSON object.', {
       errors: [{ field: '', message: 'expected an object' }],
     })
   }
   const rest = hasBody ? (request.json as object) : request.query
-  const parsed = operation.input.safeParse({ ...rest, ...request.params })
+  return { ...rest, ...request.params }
+}
+
+/** The input in its canonical form. Throws Rejected that names what does not fit. */
+export function checkedInput<I extends z.ZodObject>(operation: { readonly input: I }, given: object): z.output<I> {
+  const parsed = operation.input.safeParse(given)
   if (parsed.success) return parsed.data
   throw new Rejected('invalid_input', describe(parsed.error.issues), {
     errors: parsed.error.issues.flatMap(fieldErrors).slice(0, toldErrors),
@@ -64,7 +69,7 @@ const fieldName = (path: readonly PropertyKey[]): string =>
 
 const keyPattern = /^[\x21-\x7e]{1,200}$/
 
-function callOf(operation: Operation, request: OperationRequest, caller: Caller): Call {
+export function callOf(operation: Operation, request: OperationRequest, caller: Caller): Call {
   const key = operation.idempotent ? single(request.headers['idempotency-key']) : undefined
   if (key !== undefined && !keyPattern.test(key)) {
     throw new Rejected('invalid_input', 'Idempotency-Key: 1 to 200 printable characters.', {
@@ -76,6 +81,7 @@ function callOf(operation: Operation, request: OperationRequest, caller: Caller)
     ...(key !== undefined && { idempotencyKey: `${caller.client}:${key}` }),
     fingerprint: key === undefined ? '' : fingerprint(operation, request),
     ...(operation.ifMatch && { ifMatch: version(request.headers['if-match']) }),
+    ...(/\bno-cache\b/i.test(single(request.headers['cache-control']) ?? '') && { noCache: true }),
   }
 }
 

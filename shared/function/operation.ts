@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import type { RejectedCode } from '../errors.ts'
 import type { Scope } from '../security/scopes.ts'
@@ -14,6 +16,8 @@ export interface Call extends Caller {
   readonly fingerprint: string
   /** The version named by If-Match; absent when none was sent. */
   readonly ifMatch?: number
+  /** `Cache-Control: no-cache`: the caller wants it from its source. */
+  readonly noCache?: boolean
 }
 
 /** An answer with a status or headers of its own. */
@@ -40,6 +44,38 @@ export class Reply<T> {
   }
 }
 
+/** What a handler of a streaming operation knows beside. */
+export interface StreamCall extends Call {
+  /** The body as it comes: what the handler has not read yet waits at the client. */
+  readonly body: Readable
+  readonly headers: IncomingHttpHeaders
+  /** Aborted when nobody waits for the answer any more: the client went away, or the deadline has passed. */
+  readonly signal: AbortSignal
+  /** Sets a header of the answer, whatever the answer will be. */
+  tell(name: string, value: string): void
+}
+
+/** An answer that is sent while it is made, as fast as the client takes it. */
+export class StreamReply {
+  readonly status: number
+  readonly body: Readable
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, body: Readable, headers: Readonly<Record<string, string>> = {}) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+/** What an operation streams, instead of one JSON text each way. Its input is then the path and the query alone. */
+export interface Streaming {
+  /** Media types that a body may have; without any, the request has no body that is read. */
+  readonly takes: readonly string[]
+  /** The media type of an answer that is a StreamReply; what else is answered is JSON. */
+  readonly gives?: string
+}
+
 export interface Operation<D = never, I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {
   readonly route: Route
   readonly id: string
@@ -48,7 +84,10 @@ export interface Operation<D = never, I extends z.ZodObject = z.ZodObject, O ext
   readonly allow: readonly Scope[]
   /** Path parameters are those named in the route; the rest is the query for GET and DELETE, else the body. */
   readonly input: I
+  /** The input as OpenAPI tells it, where the handler judges parts of it one by one and `input` lets them pass. */
+  readonly describedInput?: z.ZodObject
   readonly output: O
+  readonly streams?: Streaming
   readonly status: number
   /** Other statuses with the same body, and what each means. */
   readonly also?: Readonly<Record<number, string>>
@@ -83,3 +122,16 @@ export const operation =
     deadline: 10_000,
     ...definition,
   })
+
+/** One operation that reads its body, or writes its answer, while it works: `streamOperation<Stock>()({…})`. */
+export const streamOperation =
+  <D>() =>
+  <I extends z.ZodObject, O extends z.ZodType>(
+    definition: Omit<OperationDefinition<D, I, O>, 'handle'> & {
+      id: string
+      streams: Streaming
+      handle(deps: D, input: z.output<I>, call: StreamCall): Promise<z.output<O> | Reply<z.output<O>> | StreamReply>
+    },
+  ): Operation<D, I, O> =>
+    // The host calls it with what `streams` promises.
+    operation<D>()(definition as unknown as OperationDefinition<D, I, O> & { id: string })

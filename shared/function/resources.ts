@@ -12,7 +12,16 @@ export const databases = ['inventory', 'orders', 'payments', 'alerts', 'notifica
 export type DatabaseName = (typeof databases)[number]
 
 /** What a function may stand on. It is given these, and the secrets for these, and nothing else. */
-export type Use = `db:${DatabaseName}` | `call:${string}` | 'redis' | 'kafka' | 'registry'
+export type Use =
+  | `db:${DatabaseName}`
+  /** Where its database can be read too, if there is such a place. */
+  | `replica:${DatabaseName}`
+  | `call:${string}`
+  | 'redis'
+  /** Redis, if there is one: for what a function does faster with it. */
+  | 'cache'
+  | 'kafka'
+  | 'registry'
 
 type Named<U extends readonly Use[], Kind extends string> =
   Extract<U[number], `${Kind}:${string}`> extends `${Kind}:${infer Name}` ? Name : never
@@ -25,8 +34,10 @@ export type Deps<U extends readonly Use[] = readonly [], C = unknown> = {
   readonly log: Log
   readonly metrics: Metrics
   readonly db: { readonly [N in Named<U, 'db'>]: Database }
+  readonly replica: { readonly [N in Named<U, 'replica'>]: Database | undefined }
   readonly call: { readonly [N in Named<U, 'call'>]: FunctionClient }
 } & ('redis' extends U[number] ? { readonly redis: RedisClient } : unknown) &
+  ('cache' extends U[number] ? { readonly cache: RedisClient | undefined } : unknown) &
   ('kafka' extends U[number] ? { readonly kafka: Kafka } : unknown) &
   ('registry' extends U[number] ? { readonly events: EventCodec } : unknown)
 
@@ -55,8 +66,12 @@ interface ResourceKind {
 }
 
 const databaseUrl = (name: string) => `${name.toUpperCase()}_DATABASE_URL`
+const replicaUrl = (name: string) => `${name.toUpperCase()}_DATABASE_REPLICA_URL`
 
-export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry', ResourceKind> = {
+/** What was not given is not opened, and its driver not imported. */
+const absent: Resource = { value: undefined, close: async () => {} }
+
+export const resourceKinds: Record<'db' | 'replica' | 'call' | 'redis' | 'cache' | 'kafka' | 'registry', ResourceKind> = {
   db: {
     settings: name => ({ [databaseUrl(name)]: setting.credentialUrl(), DATABASE_POOL: atStart(setting.count(2)) }),
     async open({ name, settings, service }) {
@@ -70,6 +85,16 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
         migrations: name,
       })
       return { value: database, ready: () => database.ready(), close: () => database.close() }
+    },
+  },
+  replica: {
+    settings: name => ({ [replicaUrl(name)]: setting.optionalCredentialUrl(), DATABASE_POOL: atStart(setting.count(2)) }),
+    async open({ name, settings, service }) {
+      if (settings[replicaUrl(name)] === undefined) return absent
+      const { openDatabase } = await import('../data/postgres.ts')
+      const url = lastGiven(() => settings[replicaUrl(name)])
+      const replica = openDatabase({ url: url(), password: currentPassword(url), pool: Number(settings.DATABASE_POOL), service })
+      return { value: replica, close: () => replica.close() }
     },
   },
   call: {
@@ -93,18 +118,11 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
   },
   redis: {
     settings: () => ({ REDIS_URL: setting.credentialUrl() }),
-    async open({ settings, service, metrics }) {
-      const { openRedis } = await import('../data/redis.ts')
-      const isUp = metrics.gauge('tidemark_redis_up', 'Whether Redis is there. Without it the function does what it can alone.')
-      const url = () => String(settings.REDIS_URL)
-      const redis = openRedis({
-        url: url(),
-        password: currentPassword(url),
-        service,
-        up: up => isUp.set(up ? 1 : 0),
-      })
-      return { value: redis, close: async () => redis.disconnect() }
-    },
+    open: openedRedis,
+  },
+  cache: {
+    settings: () => ({ REDIS_URL: setting.optionalCredentialUrl() }),
+    open: async opening => (opening.settings.REDIS_URL === undefined ? absent : openedRedis(opening)),
   },
   kafka: {
     settings: () => ({ KAFKA_BROKERS: atStart(z.string().min(1)) }),
@@ -120,6 +138,25 @@ export const resourceKinds: Record<'db' | 'call' | 'redis' | 'kafka' | 'registry
       return { value: eventCodec(String(settings.SCHEMA_REGISTRY_URL)), close: async () => {} }
     },
   },
+}
+
+/** A URL that is taken away while the function runs goes with the next start: until then the one that was opened counts. */
+function lastGiven(url: () => unknown): () => string {
+  const first = String(url())
+  return () => String(url() ?? first)
+}
+
+async function openedRedis({ settings, service, metrics }: Opening): Promise<Resource> {
+  const { openRedis } = await import('../data/redis.ts')
+  const isUp = metrics.gauge('tidemark_redis_up', 'Whether Redis is there. Without it the function does what it can alone.')
+  const url = lastGiven(() => settings.REDIS_URL)
+  const redis = openRedis({
+    url: url(),
+    password: currentPassword(url),
+    service,
+    up: up => isUp.set(up ? 1 : 0),
+  })
+  return { value: redis, close: async () => redis.disconnect() }
 }
 
 export function splitUse(use: Use): { kind: keyof typeof resourceKinds; name: string } {

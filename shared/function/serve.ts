@@ -20,6 +20,8 @@ export async function serve(options: {
   host: string
   port: number
   metricsPort: number
+  /** Seconds that the longest request may take. */
+  longest?: number
 }): Promise<Serving> {
   let draining = false
   const inFlight = new Set<ServerResponse>()
@@ -35,7 +37,7 @@ export async function serve(options: {
   // Longer than the idle time of whatever stands before us, which would else send into a connection that is being closed.
   server.keepAliveTimeout = 75_000
   server.headersTimeout = 30_000
-  server.requestTimeout = 120_000
+  server.requestTimeout = Math.max(120, (options.longest ?? 0) + 5) * 1_000
   const metricsServer = createServer((_request, response) => {
     options.metrics.text().then(
       text => response.writeHead(200, { 'content-type': options.metrics.registry.contentType }).end(text),

@@ -92,7 +92,10 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
     await resourcesReady()
   }
   const listener = host(fn, all, { log, metrics, spans, verifier, ready })
-  const serving = await serve({ listener, metrics, host: config.HOST, port: config.PORT, metricsPort: config.METRICS_PORT })
+  const serving = await serve({
+    ...{ listener, metrics, host: config.HOST, port: config.PORT, metricsPort: config.METRICS_PORT },
+    longest: fn.scale.timeout,
+  })
 
   const stopFollowing = followSettings({ ...live, config }, { log, metrics })
   const abort = new AbortController()
@@ -147,14 +150,18 @@ function toldOnce(log: Log, ready: () => Promise<unknown>): () => Promise<void> 
 }
 
 async function openResources(fn: TidemarkFunction, settings: Settings, metrics: Metrics) {
-  const deps: Record<string, unknown> & { db: Record<string, unknown>; call: Record<string, unknown> } = { db: {}, call: {} }
+  const deps: Record<string, unknown> & Record<'db' | 'replica' | 'call', Record<string, unknown>> = {
+    db: {},
+    replica: {},
+    call: {},
+  }
   const resources: Resource[] = []
   await Promise.all(
     [...new Set(fn.uses)].map(async use => {
       const { kind, name } = splitUse(use)
       const resource = await resourceKinds[kind].open({ name, settings, service: fn.name, metrics })
       resources.push(resource)
-      if (kind === 'db' || kind === 'call') deps[kind][name] = resource.value
+      if (kind === 'db' || kind === 'replica' || kind === 'call') deps[kind][name] = resource.value
       else deps[kind === 'registry' ? 'events' : kind] = resource.value
     }),
   )

@@ -1,0 +1,76 @@
+import type { Sql } from '../../shared/data/postgres.ts'
+import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
+import type { Remembered, Writes } from './batch.ts'
+import type { StockCommand } from './decide.ts'
+import { insertReservations, updateReservations } from './reservation-rows.ts'
+import { available, type StockRow } from './stock.ts'
+import { insertTransfers, updateTransfers } from './transfer-rows.ts'
+
+/** The statements of a batch, to be sent in one go. */
+export function write(connection: Sql, writes: Writes, newId: () => string, now: Date): PromiseLike<unknown>[] {
+  const { rows, movements, opened, changed, dispatched, moved, remembered } = writes
+  return [
+    ...(rows.length > 0 ? [updateRows(connection, rows, movements), insertMovements(connection, movements, now)] : []),
+    ...insertReservations(connection, opened, now),
+    ...updateReservations(connection, changed, now),
+    ...insertTransfers(connection, dispatched, now),
+    ...updateTransfers(connection, moved, now),
+    ...(remembered.length > 0 ? [insertRemembered(connection, remembered)] : []),
+    ...(rows.length > 0 ? [insertOutbox(connection, changedEvents(rows, movements, newId))] : []),
+  ]
+}
+
+/** One statement for totals and settings: between two, a row could break a rule that it keeps at the end. */
+const updateRows = (connection: Sql, rows: readonly StockRow[], movements: Writes['movements']) =>
+  movements.some(({ kind }) => kind === 'settings')
+    ? connection`
+        update stock s set on_hand = changed.on_hand, reserved = changed.reserved, version = changed.version,
+          safety_stock = changed.safety_stock, backorder_limit = changed.backorder_limit, capacity = changed.capacity,
+          settings_version = changed.settings_version
+        from unnest(
+          ${rows.map(row => row.sku)}::text[], ${rows.map(row => row.location)}::text[], ${rows.map(row => row.onHand)}::bigint[],
+          ${rows.map(row => row.reserved)}::bigint[], ${rows.map(row => row.version)}::bigint[],
+          ${rows.map(row => row.safetyStock)}::bigint[], ${rows.map(row => row.backorderLimit)}::bigint[],
+          ${rows.map(row => row.capacity)}::bigint[], ${rows.map(row => row.settingsVersion)}::bigint[]
+        ) as changed (sku, location, on_hand, reserved, version, safety_stock, backorder_limit, capacity, settings_version)
+        where s.sku = changed.sku and s.location = changed.location`
+    : connection`
+        update stock s set on_hand = changed.on_hand, reserved = changed.reserved, version = changed.version
+        from unnest(
+          ${rows.map(row => row.sku)}::text[], ${rows.map(row => row.location)}::text[], ${rows.map(row => row.onHand)}::bigint[],
+          ${rows.map(row => row.reserved)}::bigint[], ${rows.map(row => row.version)}::bigint[]
+        ) as changed (sku, location, on_hand, reserved, version)
+        where s.sku = changed.sku and s.location = changed.location`
+
+const insertMovements = (connection: Sql, movements: Writes['movements'], now: Date) => connection`
+  insert into movement (sku, location, version, kind, on_hand_delta, reserved_delta, reason, reference, actor, at)
+  select *, ${now}::timestamptz from unnest(
+    ${movements.map(({ row }) => row.sku)}::text[], ${movements.map(({ row }) => row.location)}::text[],
+    ${movements.map(({ row }) => row.version)}::bigint[], ${movements.map(({ kind }) => kind)}::text[],
+    ${movements.map(({ onHandDelta }) => onHandDelta)}::bigint[], ${movements.map(({ reservedDelta }) => reservedDelta)}::bigint[],
+    ${movements.map(({ submitted }) => reasonOf(submitted.command))}::text[],
+    ${movements.map(({ submitted }) => submitted.command.reference ?? null)}::text[],
+    ${movements.map(({ submitted }) => submitted.command.actor)}::text[])`
+
+const reasonOf = (command: StockCommand): string | null => ('reason' in command ? command.reason : null)
+
+const insertRemembered = (connection: Sql, remembered: readonly Remembered[]) => connection`
+  insert into idempotency (key, fingerprint, status, response)
+  select * from unnest(
+    ${remembered.map(({ key }) => key)}::text[], ${remembered.map(({ fingerprint }) => fingerprint)}::text[],
+    ${remembered.map(({ status }) => status)}::int[], ${remembered.map(({ response }) => response)}::text[])`
+
+/** One event a row and transaction, with the newest totals: consumers want the stock as it is, and drop what is older by version. */
+function changedEvents(rows: readonly StockRow[], movements: Writes['movements'], newId: () => string) {
+  const last = new Map(movements.map(movement => [`${movement.row.location} ${movement.row.sku}`, movement]))
+  return rows.map(row => {
+    const movement = last.get(`${row.location} ${row.sku}`)
+    const { sku, location, onHand, reserved, version } = row
+    const data = {
+      ...{ sku, location, onHand, reserved, version, available: available(row) },
+      kind: movement?.kind ?? '',
+      reference: movement?.submitted.command.reference ?? null,
+    }
+    return outboxRow({ type: 'tidemark.stock.changed.v1', data }, newId(), movement?.submitted.traceparent ?? '')
+  })
+}
