@@ -52,7 +52,9 @@ interface Declared {
       spec: {
         serviceAccountName: string
         containers: [{ env: unknown[]; resources: unknown; volumeMounts: [{ mountPath: string }] } & Record<string, unknown>]
-        volumes: [{ projected: { sources: { secret?: { name: string; items: { key: string; path: string }[] } }[] } }]
+        volumes: [
+          { projected: { sources: { secret?: { name: string; optional?: boolean; items: { key: string; path: string }[] } }[] } },
+        ]
       }
     }
   }
@@ -72,7 +74,9 @@ test('func deploys the function as its declaration has it: scale, resources, lab
   })
   assert.equal(func.deploy.serviceAccountName, spec.serviceAccountName)
   assert.deepEqual(func.run.volumes, [{ configMap: 'tidemark', path: container.volumeMounts[0].mountPath }])
-  const secrets = spec.volumes[0].projected.sources.flatMap(({ secret }) =>
+  // In an environment a Secret that may be missing keeps a container from starting.
+  const needed = spec.volumes[0].projected.sources.filter(({ secret }) => !secret?.optional)
+  const secrets = needed.flatMap(({ secret }) =>
     (secret?.items ?? []).map(({ key, path }) => ({ name: path, value: `{{ secret:${secret?.name}:${key} }}` })),
   )
   assert.deepEqual(func.run.envs, [...container.env, ...secrets])
