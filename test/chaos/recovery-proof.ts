@@ -11,7 +11,7 @@ const invariants = {
        or s.version <> coalesce(m.count, 0) or s.version <> coalesce(m.last, 0)`,
   'what is reserved is what the open reservations say': `
     select s.sku, s.location, s.reserved, r.reserved as open from stock s
-    left join (select l.sku, l.location, sum(l.quantity) as reserved from reservation join reservation_line l on l.reservation_id = id
+    left join (select l.sku, l.location, sum(l.quantity - l.committed - l.released) as reserved from reservation join reservation_line l on l.reservation_id = id
                where state = 'open' group by l.sku, l.location) r using (sku, location)
     where s.reserved <> coalesce(r.reserved, 0)`,
   'nothing is oversold': `select sku, location, on_hand, reserved from stock where on_hand < 0 or reserved > on_hand + backorder_limit`,
