@@ -18,17 +18,17 @@ export function isFree(port: number, host = loopback): Promise<boolean> {
 const taken = new Set<number>()
 
 /**
- * Below 32768, where Linux begins to hand out ports to outgoing connections: a port from there could be lent to a client
- * while its service restarts. macOS begins at 49152.
+ * Below 30000, where the node ports of a Kubernetes on this machine begin: what it forwards, nobody else gets, though it can listen
+ * there. Linux hands out ports to outgoing connections from 32768 on: one from there could be lent to a client while its service restarts.
  */
 export async function freePort(host = loopback): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
-    const port = randomInt(20_000, 32_000)
+    const port = randomInt(20_000, 30_000)
     if (taken.has(port) || !(await isFree(port, host))) continue
     taken.add(port)
     return port
   }
-  throw new Error(`no free port between 20000 and 32000 on ${host}`)
+  throw new Error(`no free port between 20000 and 30000 on ${host}`)
 }
 
 export async function choosePort(name: PortName, policy: 'preferred' | 'free', say: Say, host = loopback): Promise<number> {
