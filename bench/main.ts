@@ -20,7 +20,7 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
   },
   cluster: {
     about:
-      'functions started from zero on real Knative, against the smallest node:http function there (about 8 min; needs a cluster)',
+      'functions started from zero on real Knative, against the smallest node:http function there (about 7 min; needs a cluster)',
     load: async () => (await import('./cluster/from-zero.ts')).fromZero,
   },
 }

@@ -7,7 +7,7 @@ import { findCluster } from '../../test/cluster/find.ts'
 import { setUpCluster } from '../../test/cluster/setup.ts'
 import { absolute, compared, median, progress, type Result } from '../measure.ts'
 
-const rounds = 7
+const rounds = 5
 /** Against the smallest function: process start to the caller's answer, and the whole way from the request. */
 const target = { atMost: 1.3 }
 
