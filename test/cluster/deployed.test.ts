@@ -88,7 +88,7 @@ test('when nobody asks, all but the warm functions end at zero pods', async () =
   const rested = new Set<string>()
   await until(
     'every other function has been at zero pods',
-    150,
+    240,
     async () => {
       for (const name of names) if ((await pods(name)).length === 0) rested.add(name)
       return names.filter(name => !rested.has(name) && !warm.includes(name))
