@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { retailer } from '../local/issuer.ts'
 import { stopInBackground } from '../local/services/background.ts'
 import { inspectCluster } from './cluster.ts'
@@ -72,6 +71,5 @@ async function takeDown(cluster: Kubectl, { overlay, namespace }: DeployOptions)
   say(`namespace ${namespace} is gone`)
   if (overlay !== 'local') return
   await stopInBackground(`${localFolder}/services`)
-  rmSync(`${localFolder}/secrets.json`, { force: true })
-  say('the services on this machine are stopped; their data stays in .tidemark/cluster')
+  say('the services on this machine are stopped; their data, and the keys that open it, stay in .tidemark/cluster')
 }
