@@ -6,6 +6,23 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
     about: 'reservations and receipts over HTTP against pgbench, an empty handler and one transaction a request (about 5 min)',
     load: async () => (await import('./stock/stock.ts')).stock,
   },
+  overload: {
+    about:
+      'reservations offered up to three times what the inventory function can do: goodput, refusals, time, memory (about 3 min)',
+    load: async () => (await import('./stock/overload.ts')).overload,
+  },
+  profile: {
+    about: 'where the time of one reservation goes, in the function and in Postgres (about 30 s; prints shares, judges nothing)',
+    load: async () => (await import('./stock/profile.ts')).profile,
+  },
+  size: {
+    about: 'the common questions among ten million rows of stock against ten thousand (about 5 min, 12 GB of disk)',
+    load: async () => (await import('./size/size.ts')).size,
+  },
+  partitions: {
+    about: "what partitions of stock and ledger cost a sale's statements (about 2 min)",
+    load: async () => (await import('./size/partitions.ts')).partitionsBench,
+  },
   'cold-start': {
     about: 'process start to first answer of every function that scales to zero against a bare node:http process (about 3 min)',
     load: async () => (await import('./cold-start/cold-start.ts')).coldStart,

@@ -161,13 +161,13 @@ async function deliver<T extends EventType>(
   return answer.status
 }
 
-/** Asks until the answer is the awaited one; says after ten seconds what it was instead. */
+/** Asks until the answer is the awaited one; says after thirty seconds, for machines are shared, what it was instead. */
 export async function until<T>(what: string, ask: () => T | Promise<T>, isIt: (value: T) => boolean): Promise<T> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 30_000
   for (;;) {
     const value = await ask()
     if (isIt(value)) return value
-    if (Date.now() > end) throw new Error(`not within 10 s: ${what}; it is ${JSON.stringify(value)}`)
+    if (Date.now() > end) throw new Error(`not within 30 s: ${what}; it is ${JSON.stringify(value)}`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
 }

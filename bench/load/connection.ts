@@ -13,7 +13,7 @@ export class Connection {
   /** When the request on it should have gone out, in milliseconds. */
   due = 0
 
-  private constructor(socket: Socket, bytes: Buffer, answered: (connection: Connection, status: number) => void) {
+  private constructor(socket: Socket, bytes: Buffer, answered: (connection: Connection, status: number, answer: Buffer) => void) {
     this.#socket = socket
     this.bytes = bytes
     socket.on('data', chunk => {
@@ -24,7 +24,7 @@ export class Connection {
         return
       }
       this.#pending = undefined
-      answered(this, Number(received.toString('latin1', 9, 12)))
+      answered(this, Number(received.toString('latin1', 9, 12)), received)
     })
   }
 
@@ -32,7 +32,7 @@ export class Connection {
   static open(
     port: number,
     bytes: Buffer,
-    answered: (connection: Connection, status: number) => void,
+    answered: (connection: Connection, status: number, answer: Buffer) => void,
     failed: (error: Error) => void,
   ): Promise<Connection> {
     return new Promise((resolve, reject) => {

@@ -1,10 +1,13 @@
 import { Connection } from './connection.ts'
+import { at, type Refusals, Tally } from './tally.ts'
 import { fill, type RequestShape, template } from './template.ts'
 
 export interface Load {
   readonly port: number
   readonly request: RequestShape
   readonly status: number
+  /** The status of a refusal, where there may be some: answers are then counted apart, and none ends the load. */
+  readonly refusal?: number
   readonly connections: number
   readonly seconds: number
   /** Seconds of the same load before that do not count. */
@@ -23,48 +26,66 @@ export interface LoadResult {
   /** Milliseconds from when a request was due to its whole answer. */
   readonly p50: number
   readonly p99: number
+  /** Of a load with a `refusal`. */
+  readonly refusals?: Refusals
 }
 
-/** Answers that may still be outstanding when the time is over get this long. */
+/** Connections that are opened at once: a server lets so many wait to be accepted. */
+const openedAtOnce = 256
+
+/** Answers that may still be outstanding when the time is over get this long; longer where more may have been offered than can be answered. */
 const lastAnswers = 5_000
+const lastAnswersOfOverload = 12_000
 
 export async function generate(load: Load): Promise<LoadResult> {
   const made = template(load.request)
   const took: number[] = []
   const { promise: failed, reject } = Promise.withResolvers<never>()
   const idle: Connection[] = []
+  /** When requests were due that no connection was free for; those before `lateSent` have gone. */
   const late: number[] = []
+  let lateSent = 0
   let key = load.firstKey
   let inFlight = 0
+  const connections: Connection[] = []
+  const one = () => Connection.open(load.port, Buffer.from(made.bytes), answered, reject)
+  while (connections.length < load.connections) {
+    const next = Math.min(load.connections - connections.length, openedAtOnce)
+    connections.push(...(await Promise.all(Array.from({ length: next }, one))))
+  }
   const start = performance.now()
   const from = start + load.warmUp * 1_000
   const until = from + load.seconds * 1_000
+  const { status: wanted, refusal } = load
+  const tally = refusal === undefined ? undefined : new Tally({ from, until, status: wanted, refusal })
   const sku = load.skus === 1 ? () => 0 : () => Math.floor(Math.random() * load.skus)
 
   function send(connection: Connection, due: number): void {
     connection.due = due
+    tally?.sent(due, performance.now())
     fill(made, connection.bytes, key++, sku)
     inFlight++
     connection.send()
   }
 
-  function answered(connection: Connection, status: number): void {
+  function answered(connection: Connection, status: number, answer: Buffer): void {
     inFlight--
     const now = performance.now()
-    if (status !== load.status) reject(new Error(`An answer had the status ${status} and not ${load.status}.`))
-    if (connection.due >= from && now <= until) took.push(now - connection.due)
+    if (tally) tally.answered(connection, status, answer)
+    else if (status !== wanted) reject(new Error(`An answer had the status ${status} and not ${wanted}.`))
+    else if (connection.due >= from && now <= until) took.push(now - connection.due)
     if (load.rate === undefined) {
       if (now < until) send(connection, now)
       return
     }
-    const due = late.shift()
+    const due = late[lateSent]
     if (due === undefined) idle.push(connection)
-    else send(connection, due)
+    else {
+      lateSent++
+      send(connection, due)
+    }
   }
 
-  const connections = await Promise.all(
-    Array.from({ length: load.connections }, () => Connection.open(load.port, Buffer.from(made.bytes), answered, reject)),
-  )
   const finished =
     load.rate === undefined
       ? closedLoop(connections, until, send)
@@ -76,13 +97,14 @@ export async function generate(load: Load): Promise<LoadResult> {
   if (load.rate !== undefined) idle.push(...connections)
   try {
     await Promise.race([finished, failed])
-    await Promise.race([drained(() => inFlight + late.length), failed])
+    await tally?.ended()
+    await Promise.race([drained(() => inFlight + late.length - lateSent, tally ? lastAnswersOfOverload : lastAnswers), failed])
   } finally {
     for (const connection of connections) connection.close()
   }
+  if (tally) return tally.result()
   took.sort((a, b) => a - b)
-  const at = (share: number) => took[Math.min(Math.floor(share * took.length), took.length - 1)] ?? Number.NaN
-  return { answers: took.length, perSecond: took.length / load.seconds, p50: at(0.5), p99: at(0.99) }
+  return { answers: took.length, perSecond: took.length / load.seconds, p50: at(took, 0.5), p99: at(took, 0.99) }
 }
 
 async function closedLoop(connections: readonly Connection[], until: number, send: (c: Connection, due: number) => void) {
@@ -109,10 +131,10 @@ function openLoop(times: { rate: number; start: number; until: number }, send: (
   })
 }
 
-async function drained(outstanding: () => number): Promise<void> {
-  const end = performance.now() + lastAnswers
+async function drained(outstanding: () => number, within: number): Promise<void> {
+  const end = performance.now() + within
   while (outstanding() > 0) {
-    if (performance.now() > end) throw new Error(`${outstanding()} requests had no answer ${lastAnswers} ms after the last one.`)
+    if (performance.now() > end) throw new Error(`${outstanding()} requests had no answer ${within} ms after the last one.`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }

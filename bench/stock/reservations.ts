@@ -7,11 +7,14 @@ import { type Loader, startLoader } from '../load/loader.ts'
 import type { RequestShape } from '../load/template.ts'
 import type { Process, Stage } from '../stage.ts'
 import { type Clients, openClients } from './clients.ts'
+import { type Engine, openEngine } from './engine.ts'
 import { openTables, type Tables } from './tables.ts'
 
 export const skus = 10_000
 export const connections = 64
 export const linesOfReceipt = 100
+/** As many as the clients that receipts are compared with: with four times as many the function has more lines waiting than it lets wait. */
+const connectionsOfReceipts = 16
 
 const line = '{"sku":"SKU-{sku}","quantity":1}'
 
@@ -21,6 +24,8 @@ export interface Bench {
   readonly clients: Clients
   /** `pgbench`, or what stands in for it. */
   readonly clientsName: string
+  /** What the inventory function does, without HTTP. */
+  readonly engine: Engine
   /** The inventory function as it is configured by itself. */
   readonly grouped: Process
   /** The same with one transaction a request. */
@@ -38,37 +43,53 @@ export async function openBench(stage: Stage): Promise<Bench> {
   const { name: clientsName, clients } = await openClients(url, await tables.uuid(), stage.folder)
   const inventory = (await functions.inventory?.()) as TidemarkFunction
   const emptyFunction = join(import.meta.dirname, 'empty-function.ts')
-  const [grouped, single, empty, loader] = await Promise.all([
+  const [grouped, single, empty, loader, engine] = await Promise.all([
     stage.start('inventory'),
-    stage.start('inventory', { extra: { STOCK_WRITERS: '16', STOCK_MAX_BATCH: '1', DATABASE_POOL: '16' } }),
+    stage.start('inventory', {
+      extra: { STOCK_WRITERS: '16', STOCK_MAX_BATCH: '1', STOCK_MAX_DELAY: '5000', DATABASE_POOL: '16' },
+    }),
     stage.startProgram('empty', [process.execPath, emptyFunction], stage.environment(inventory)),
     startLoader(),
+    openEngine(url),
   ])
-  const request = (path: string, body: string) => send(stage, loader, path, body)
+  const request = (path: string, body: string, some = connections) => send(stage, loader, path, body, some)
   return {
     tables,
     clients,
     clientsName,
+    engine,
     grouped,
     single,
     empty,
     reserve: request('/v1/reservations', `{"lines":[${line}]}`),
-    receive: request('/v1/stock/receipts', `{"lines":[${Array.from({ length: linesOfReceipt }, () => line).join(',')}]}`),
+    receive: request(
+      '/v1/stock/receipts',
+      `{"lines":[${Array.from({ length: linesOfReceipt }, () => line).join(',')}]}`,
+      connectionsOfReceipts,
+    ),
     async close() {
       loader.close()
+      engine.close()
       await tables.close()
     },
   }
 }
 
-function send(stage: Stage, loader: Loader, path: string, body: string) {
+/** A request for one unit of one SKU. */
+export const reservation = (stage: Stage): Promise<RequestShape> => post(stage, '/v1/reservations', `{"lines":[${line}]}`)
+
+async function post(stage: Stage, path: string, body: string): Promise<RequestShape> {
+  const headers = {
+    authorization: `Bearer ${await stage.token()}`,
+    'content-type': 'application/json',
+    'idempotency-key': 'bench-{key}',
+  }
+  return { method: 'POST', path, headers, body }
+}
+
+function send(stage: Stage, loader: Loader, path: string, body: string, connections: number) {
   return async (to: Process, load: { skus?: number; seconds: number; warmUp: number; rate?: number }): Promise<LoadResult> => {
-    const headers = {
-      authorization: `Bearer ${await stage.token()}`,
-      'content-type': 'application/json',
-      'idempotency-key': 'bench-{key}',
-    }
-    const request: RequestShape = { method: 'POST', path, headers, body }
+    const request = await post(stage, path, body)
     return loader.run({ skus, ...load, port: to.port, request, status: 201, connections })
   }
 }

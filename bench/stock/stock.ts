@@ -17,6 +17,7 @@ export async function stock(): Promise<readonly Result[]> {
     const results = [
       ...(await measureSpread(bench)),
       await measureHot(bench),
+      ...(await measureEngine(bench)),
       await measureBulk(bench),
       ...(await measureLatency(bench)),
     ]
@@ -28,8 +29,9 @@ export async function stock(): Promise<readonly Result[]> {
 }
 
 /** Code is compiled, statements are prepared, connections are open before anything counts. */
-async function warm({ tables, reserve, grouped, single, empty, receive }: Bench): Promise<void> {
+async function warm({ tables, reserve, grouped, single, empty, receive, engine }: Bench): Promise<void> {
   await tables.reset()
+  await engine.run({ callers, skus, seconds: 2 })
   for (const process of [grouped, single, empty]) await reserve(process, { warmUp: 0, seconds: 3 })
   await receive(grouped, { warmUp: 0, seconds: 2 })
 }
@@ -77,6 +79,26 @@ async function measureHot(bench: Bench): Promise<Result> {
   )
   const name = `reservations over HTTP of one hot SKU against ${clients} clients of ${bench.clientsName} on one row`
   return compared(name, '/s', measured, 'ours', 'database', { atLeast: 2.5 })
+}
+
+/** Callers in the same process: as many as requests that a warm function has in flight. */
+const callers = 256
+
+async function measureEngine(bench: Bench): Promise<Result[]> {
+  const against = async (about: string, skus: number, atLeast: number) => {
+    progress(`reservations in process, ${about}, a second:`)
+    const measured = await alternate(
+      rounds,
+      {
+        ours: fresh(bench, () => bench.engine.run({ callers, skus, seconds })),
+        database: fresh(bench, () => bench.clients.run({ clients, skus, seconds })),
+      },
+      progress,
+    )
+    const name = `reservations in process without HTTP, ${about}, against ${clients} clients of ${bench.clientsName}`
+    return compared(name, '/s', measured, 'ours', 'database', { atLeast })
+  }
+  return [await against('spread', skus, 2), await against('one hot SKU', 1, 8)]
 }
 
 async function measureBulk(bench: Bench): Promise<Result> {

@@ -3,6 +3,7 @@ import postgres from 'postgres'
 export interface Tables {
   /** Empties what grows and puts the stock back, so that every run begins with the same tables. */
   reset(): Promise<void>
+  reservations(): Promise<number>
   /** The server's function for an id: one that grows with time from version 18 on. */
   uuid(): Promise<string>
   close(): Promise<void>
@@ -19,6 +20,10 @@ export function openTables(url: string, skus: number): Tables {
       await sql`vacuum analyze stock`
       // What the runs before have left to write must not fall on this one.
       await sql`checkpoint`
+    },
+    async reservations() {
+      const [found] = await sql`select count(*)::int as count from reservation`
+      return (found as { count: number }).count
     },
     async uuid() {
       const [found] = await sql`select 1 from pg_proc where proname = 'uuidv7'`

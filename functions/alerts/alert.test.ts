@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { judge, newAlert, raisedEvent, severityOf, standardResolveAbove } from './alert.ts'
+import { judge, newAlert, raisedEvent, type Standing, severityOf, standardResolveAbove } from './alert.ts'
 
 const stock = (available: number) => ({ sku: 'A', location: 'main', available, version: 1 })
 const threshold = { level: 10, resolveAbove: 12 }
-const open = { id: 'alert' }
+const open = { id: 'alert', state: 'open', severity: 'out_of_stock' } as const
 
 test('stock at its level or below raises an alert, above it does not', () => {
   assert.deepEqual(
@@ -21,6 +21,15 @@ test('an open alert ends only above the resolving level', () => {
   )
 })
 
+test('what stands is told again only when it is worse, and what a person resolved is news only then or after a recovery', () => {
+  const verdicts = (state: Standing['state'], severity: Standing['severity']) =>
+    [13, 11, 5, 0].map(available => judge(stock(available), threshold, { id: 'alert', state, severity }))
+  assert.deepEqual(verdicts('acknowledged', 'low'), ['resolve', 'nothing', 'nothing', 'worsen'])
+  assert.deepEqual(verdicts('snoozed', 'out_of_stock'), ['resolve', 'nothing', 'nothing', 'nothing'])
+  assert.deepEqual(verdicts('resolved', 'low'), ['settle', 'nothing', 'nothing', 'raise'])
+  assert.deepEqual(verdicts('resolved', 'out_of_stock'), ['settle', 'nothing', 'nothing', 'nothing'])
+})
+
 test('without a threshold nothing is raised, and what is open ends', () => {
   assert.equal(judge(stock(0), undefined, undefined), 'nothing')
   assert.equal(judge(stock(0), undefined, open), 'resolve')
@@ -31,12 +40,12 @@ test('stock that hovers at its level alerts once', () => {
     fc.property(fc.nat({ max: 1_000 }), fc.array(fc.boolean(), { maxLength: 50 }), (level, steps) => {
       const hovering = { level, resolveAbove: standardResolveAbove(level) }
       let raised = 0
-      let alert: { id: string } | undefined
+      let alert: Standing | undefined
       for (const up of steps) {
         const verdict = judge(stock(up ? level + 1 : level), hovering, alert)
         if (verdict === 'raise') {
           raised++
-          alert = { id: String(raised) }
+          alert = { ...open, id: String(raised) }
         }
         assert.notEqual(verdict, 'resolve')
       }
@@ -52,5 +61,6 @@ test('an alert says how serious it is and what it saw', () => {
   assert.deepEqual(data, {
     ...{ alertId: 'alert', sku: 'A', location: 'main', severity: 'low', available: 3, threshold: 10, stockVersion: 1 },
     raisedAt: now.getTime(),
+    telling: 1,
   })
 })

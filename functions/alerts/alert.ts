@@ -20,32 +20,60 @@ export interface Seen {
   readonly version: number
 }
 
-export interface OpenAlert {
+export const alertStates = ['open', 'acknowledged', 'snoozed', 'resolved'] as const
+export type AlertState = (typeof alertStates)[number]
+
+/** From the harmless to the worst. */
+export const severities = ['low', 'out_of_stock'] as const
+export type Severity = (typeof severities)[number]
+
+export const isWorse = (one: Severity, than: Severity): boolean => severities.indexOf(one) > severities.indexOf(than)
+
+/** The alert that stands at a place: one that is not resolved, or that a person resolved while the stock was still low. */
+export interface Standing {
   readonly id: string
+  readonly state: AlertState
+  /** The worst since it was raised. */
+  readonly severity: Severity
 }
 
-export type Verdict = 'raise' | 'resolve' | 'nothing'
+export type Verdict =
+  | 'raise'
+  | 'resolve'
+  /** The same alert is told again: it is worse than it was. */
+  | 'worsen'
+  /** The stock has recovered from what a person resolved: the next fall is news. */
+  | 'settle'
+  | 'nothing'
 
-/** One open alert at a time: while there is one, only its end can follow. */
-export function judge(stock: Seen, threshold: Threshold | undefined, open: OpenAlert | undefined): Verdict {
-  if (open) return threshold === undefined || stock.available > threshold.resolveAbove ? 'resolve' : 'nothing'
-  return threshold !== undefined && stock.available <= threshold.level ? 'raise' : 'nothing'
+/** One alert at a time: while it stands, only its end or worse can follow, whatever people did with it. */
+export function judge(stock: Seen, threshold: Threshold | undefined, standing: Standing | undefined): Verdict {
+  const isLow = threshold !== undefined && stock.available <= threshold.level
+  if (!standing) return isLow ? 'raise' : 'nothing'
+  const isResolved = standing.state === 'resolved'
+  if (threshold === undefined || stock.available > threshold.resolveAbove) return isResolved ? 'settle' : 'resolve'
+  if (!isLow || !isWorse(severityOf(stock.available), standing.severity)) return 'nothing'
+  return isResolved ? 'raise' : 'worsen'
 }
 
 export interface Alert {
   readonly id: string
   readonly sku: string
   readonly location: string
-  readonly state: 'open' | 'resolved'
-  readonly severity: 'low' | 'out_of_stock'
+  readonly state: AlertState
+  /** The worst since it was raised. */
+  readonly severity: Severity
   readonly threshold: number
   readonly available: number
   readonly stockVersion: number
   readonly raisedAt: Date
   readonly resolvedAt: Date | null
+  readonly snoozedUntil: Date | null
+  /** How often it was told, from 1. */
+  readonly telling: number
 }
 
-export const severityOf = (available: number): Alert['severity'] => (available <= 0 ? 'out_of_stock' : 'low')
+export const severityOf = (available: number): Severity => (available <= 0 ? 'out_of_stock' : 'low')
 
 export const newAlert = (id: string, stock: Seen, threshold: Threshold, now: Date): Alert => ({
   id,
@@ -58,6 +86,8 @@ export const newAlert = (id: string, stock: Seen, threshold: Threshold, now: Dat
   stockVersion: stock.version,
   raisedAt: now,
   resolvedAt: null,
+  snoozedUntil: null,
+  telling: 1,
 })
 
 export function raisedEvent({
@@ -69,15 +99,18 @@ export function raisedEvent({
   threshold,
   stockVersion,
   raisedAt,
+  telling,
 }: Alert): NewEvent {
-  const data = { alertId, sku, location, severity, available, threshold, stockVersion, raisedAt: raisedAt.getTime() }
+  const data = { alertId, sku, location, severity, available, threshold, stockVersion, raisedAt: raisedAt.getTime(), telling }
   return { type: 'tidemark.alert.raised.v1', data }
 }
 
-export function resolvedEvent(alertId: string, { sku, location, available, version: stockVersion }: Seen, now: Date): NewEvent {
+/** @param resolvedBy null when the stock recovered */
+export function resolvedEvent(alertId: string, stock: Seen, now: Date, resolvedBy: string | null = null): NewEvent {
+  const { sku, location, available, version: stockVersion } = stock
   return {
     type: 'tidemark.alert.resolved.v1',
-    data: { alertId, sku, location, available, stockVersion, resolvedAt: now.getTime() },
+    data: { alertId, sku, location, available, stockVersion, resolvedAt: now.getTime(), resolvedBy },
   }
 }
 
@@ -88,12 +121,13 @@ export const AlertBody = z
     id: Id,
     sku: Sku,
     location: Location,
-    state: z.enum(['open', 'resolved']),
-    severity: z.enum(['low', 'out_of_stock']),
+    state: z.enum(alertStates),
+    severity: z.enum(severities).meta({ description: 'The worst since it was raised.' }),
     threshold: Count.meta({ description: 'Units: the level that was reached.' }),
-    available: z.int().meta({ description: 'Units available when it was raised.' }),
+    available: z.int().meta({ description: 'Units available when it was raised, or when it got worse.' }),
     raisedAt: Timestamp,
     resolvedAt: Timestamp.nullable(),
+    snoozedUntil: Timestamp.nullable(),
   })
   .meta({ id: 'Alert' })
 
@@ -107,4 +141,5 @@ export const alertBody = (alert: Alert): z.output<typeof AlertBody> => ({
   available: alert.available,
   raisedAt: alert.raisedAt.toISOString(),
   resolvedAt: alert.resolvedAt?.toISOString() ?? null,
+  snoozedUntil: alert.snoozedUntil?.toISOString() ?? null,
 })

@@ -66,7 +66,7 @@ test('stock that falls to its threshold raises one alert, and the event says whe
   assert.ok(row?.traceparent.startsWith(`00-${traceId}-`))
 })
 
-test('while an alert is open there is no second one, and it ends above its hysteresis only', async () => {
+test('while an alert is open there is no second one, it is told again when the stock runs out, and ends above its hysteresis only', async () => {
   await setTo(10, 15)
   for (const [index, available] of [9, 3, 0, 11, 15, 9].entries()) await see(available, index + 1)
   assert.deepEqual(
@@ -79,7 +79,7 @@ test('while an alert is open there is no second one, and it ends above its hyste
     (await alerts()).map(({ state }) => state),
     ['open', 'resolved'],
   )
-  assert.deepEqual(await events(), ['raised', 'resolved', 'raised'])
+  assert.deepEqual(await events(), ['raised', 'raised', 'resolved', 'raised'])
 })
 
 test('an event that is delivered twice, or late, changes nothing', async () => {

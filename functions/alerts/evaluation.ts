@@ -1,7 +1,8 @@
 import { byPlace, type Place } from '../../shared/data/locking-order.ts'
 import type { Queryable, Tx } from '../../shared/data/postgres.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
-import { type Alert, judge, newAlert, raisedEvent, resolvedEvent, type Seen, type Threshold } from './alert.ts'
+import { type Alert, judge, newAlert, raisedEvent, resolvedEvent, type Seen, severityOf, type Threshold } from './alert.ts'
+import { insertAlerts, insertHistory, resolveRows, settleRows, tellAgain } from './alert-rows.ts'
 
 /** Stock to be judged, with the trace of what changed it. */
 export interface Observation extends Seen {
@@ -11,7 +12,9 @@ export interface Observation extends Seen {
 interface Judged extends Seen {
   level: number | null
   resolveAbove: number | null
-  openAlert: string | null
+  /** The alert that stands there. */
+  standing: Pick<Alert, 'id' | 'state' | 'severity' | 'telling'> | null
+  raisedAt: Date | null
 }
 
 export interface Evaluated {
@@ -79,12 +82,14 @@ async function noteSeen(tx: Tx, newest: readonly Observation[]): Promise<Judged[
 const readJudged = (sql: Queryable, skus: readonly string[], locations: readonly string[]): PromiseLike<Judged[]> => sql<
   Judged[]
 >`
-  select place.sku, place.location, seen.available, seen.version, threshold.level, threshold.resolve_above as "resolveAbove", alert.id as "openAlert"
+  select place.sku, place.location, seen.available, seen.version, threshold.level, threshold.resolve_above as "resolveAbove",
+         alert.standing, alert.raised_at as "raisedAt"
   from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
   join stock_seen seen on (seen.sku, seen.location) = (place.sku, place.location) and seen.version > 0
   left join threshold on (threshold.sku, threshold.location) = (place.sku, place.location)
   left join lateral (
-    select id from alert where alert.sku = place.sku and alert.location = place.location and state = 'open'
+    select json_build_object('id', id, 'state', state, 'severity', severity, 'telling', telling) as standing, raised_at
+    from alert where alert.sku = place.sku and alert.location = place.location and (state <> 'resolved' or not settled)
   ) alert on true`
 
 async function applyVerdicts(
@@ -95,33 +100,43 @@ async function applyVerdicts(
   now: Date,
 ): Promise<{ raised: number; resolved: number }> {
   const raised: { stock: Judged; alert: Alert }[] = []
-  const resolved: { stock: Judged; id: string }[] = []
+  const worsened: { stock: Judged; alert: Alert }[] = []
+  const resolved: { stock: Judged; alert: Pick<Alert, 'id' | 'severity'> }[] = []
+  const settled: string[] = []
   for (const stock of judged) {
-    const threshold: Threshold | undefined =
-      stock.level === null || stock.resolveAbove === null ? undefined : { level: stock.level, resolveAbove: stock.resolveAbove }
-    const verdict = judge(stock, threshold, stock.openAlert === null ? undefined : { id: stock.openAlert })
+    const { level, resolveAbove, standing } = stock
+    const threshold: Threshold | undefined = level === null || resolveAbove === null ? undefined : { level, resolveAbove }
+    const verdict = judge(stock, threshold, standing ?? undefined)
     if (verdict === 'raise' && threshold) raised.push({ stock, alert: newAlert(newId(), stock, threshold, now) })
-    if (verdict === 'resolve' && stock.openAlert) resolved.push({ stock, id: stock.openAlert })
+    if (verdict === 'worsen' && threshold) worsened.push({ stock, alert: worse(stock, threshold) })
+    if (verdict === 'resolve' && standing) resolved.push({ stock, alert: standing })
+    // What a person resolved stands no more when the next one takes its place.
+    if (standing && (verdict === 'settle' || verdict === 'raise')) settled.push(standing.id)
   }
-  if (raised.length > 0)
-    await insertAlerts(
-      tx,
-      raised.map(({ alert }) => alert),
-    )
-  if (resolved.length > 0)
-    await tx`update alert set state = 'resolved', resolved_at = ${now} where id = any (${resolved.map(({ id }) => id)}::uuid[])`
-  await insertOutbox(tx, [
-    ...raised.map(({ stock, alert }) => outboxRow(raisedEvent(alert), newId(), traceOf(stock))),
-    ...resolved.map(({ stock, id }) => outboxRow(resolvedEvent(id, stock, now), newId(), traceOf(stock))),
+  const alerts = ({ alert }: { alert: Alert }) => alert
+  if (settled.length > 0) await settleRows(tx, settled)
+  if (raised.length > 0) await insertAlerts(tx, raised.map(alerts))
+  if (worsened.length > 0) await tellAgain(tx, worsened.map(alerts))
+  const ended = resolved.map(({ alert }) => alert.id)
+  if (ended.length > 0) await resolveRows(tx, ended, now)
+  await insertHistory(tx, [
+    ...raised.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'raised' as const, at: now })),
+    ...worsened.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'worsened' as const, at: now })),
+    ...resolved.map(({ stock, alert }) => ({
+      ...{ id: newId(), alertId: alert.id, action: 'resolved' as const, at: now },
+      ...{ severity: alert.severity, available: stock.available },
+    })),
   ])
-  return { raised: raised.length, resolved: resolved.length }
+  await insertOutbox(tx, [
+    ...[...raised, ...worsened].map(({ stock, alert }) => outboxRow(raisedEvent(alert), newId(), traceOf(stock))),
+    ...resolved.map(({ stock, alert }) => outboxRow(resolvedEvent(alert.id, stock, now), newId(), traceOf(stock))),
+  ])
+  return { raised: raised.length + worsened.length, resolved: resolved.length }
 }
 
-const insertAlerts = (tx: Tx, alerts: readonly Alert[]) => tx`
-  insert into alert (id, sku, location, state, severity, threshold, available, stock_version, raised_at)
-  select id, sku, location, 'open', severity, threshold, available, stock_version, ${(alerts[0] as Alert).raisedAt}::timestamptz
-  from unnest(
-    ${alerts.map(alert => alert.id)}::uuid[], ${alerts.map(alert => alert.sku)}::text[], ${alerts.map(alert => alert.location)}::text[],
-    ${alerts.map(alert => alert.severity)}::text[], ${alerts.map(alert => alert.threshold)}::bigint[],
-    ${alerts.map(alert => alert.available)}::bigint[], ${alerts.map(alert => alert.stockVersion)}::bigint[]
-  ) as alert (id, sku, location, severity, threshold, available, stock_version)`
+/** The standing alert with what is worse: nobody has acknowledged or put off that. */
+function worse(stock: Judged, threshold: Threshold): Alert {
+  const { id, telling } = stock.standing as NonNullable<Judged['standing']>
+  const alert = newAlert(id, stock, threshold, stock.raisedAt as Date)
+  return { ...alert, severity: severityOf(stock.available), telling: telling + 1 }
+}

@@ -38,7 +38,7 @@ beforeEach(() => {
 })
 
 const alert = { alertId: randomUUID(), sku: '85123A', location: 'main', available: 3, stockVersion: 7 }
-const raised = { ...alert, severity: 'low', threshold: 12, raisedAt: 1_767_225_600_000 } as const
+const raised = { ...alert, severity: 'low', threshold: 12, raisedAt: 1_767_225_600_000, telling: 1 } as const
 
 test('an alert is offered to the Broker as JSON, with what a Trigger may filter by as attributes', async () => {
   const id = randomUUID()
@@ -54,7 +54,7 @@ test('an alert is offered to the Broker as JSON, with what a Trigger may filter 
 })
 
 test('the end of an alert is offered too, and has no severity', async () => {
-  const resolved = { ...alert, resolvedAt: 1_767_225_600_000 }
+  const resolved = { ...alert, resolvedAt: 1_767_225_600_000, resolvedBy: null }
   assert.equal(await publishing.deliver('tidemark.alert.resolved.v1', resolved), 204)
   assert.equal(offered[0]?.headers['ce-type'], 'tidemark.alert.resolved.v1')
   assert.equal(offered[0]?.headers['ce-severity'], undefined)

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
+import { Rejected } from '../../shared/errors.ts'
 import { Count, Id, Location, page, pageQuery, Sku, Timestamp } from '../../shared/fields.ts'
 import { service } from '../../shared/function/declare.ts'
 import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
-import { type Alert, AlertBody, alertBody } from './alert.ts'
+import { type Alert, AlertBody, type AlertState, alertBody, alertStates, severities } from './alert.ts'
+import { alertColumns, type HistoryRow } from './alert-rows.ts'
 
 const uses = ['db:alerts'] as const
 const alertOperation = operation<Deps<typeof uses>>()
@@ -17,19 +19,23 @@ const list = alertOperation({
   description: 'Newest first, a page at a time.',
   allow,
   input: z.strictObject({
-    state: z.enum(['open', 'resolved']).optional(),
+    state: z
+      .enum([...alertStates, 'active'])
+      .optional()
+      .meta({ description: '`active` is every state but resolved.' }),
+    severity: z.enum(severities).optional(),
     sku: Sku.optional(),
     location: Location.optional(),
     ...pageQuery,
   }),
   output: page(AlertBody).meta({ id: 'AlertPage' }),
-  async handle({ db }, { state = null, sku = null, location = null, limit, cursor }) {
+  async handle({ db }, { state = null, severity = null, sku = null, location = null, limit, cursor }) {
     const [raisedAt = null, id = null] = decodeCursor(cursor, z.tuple([Timestamp, Id])) ?? []
     const rows = await db.alerts.sql<Alert[]>`
-      select id, sku, location, state, severity, threshold, available, stock_version as "stockVersion",
-             raised_at as "raisedAt", resolved_at as "resolvedAt"
+      select ${alertColumns(db.alerts.sql)}
       from alert
-      where (${state}::text is null or state = ${state}) and (${sku}::text is null or sku = ${sku})
+      where ${state === 'active' ? db.alerts.sql`state <> 'resolved'` : db.alerts.sql`(${state}::text is null or state = ${state})`}
+        and (${severity}::text is null or severity = ${severity}) and (${sku}::text is null or sku = ${sku})
         and (${location}::text is null or location = ${location})
         and (${raisedAt}::timestamptz is null or (raised_at, id) < (${raisedAt}::timestamptz, ${id}::uuid))
       order by raised_at desc, id desc
@@ -45,11 +51,49 @@ const summary = alertOperation({
   summary: 'Count alerts by state',
   allow,
   input: z.strictObject({}),
-  output: z.object({ open: Count, resolved: Count }).meta({ id: 'AlertSummary' }),
+  output: z.object({ open: Count, acknowledged: Count, snoozed: Count, resolved: Count }).meta({ id: 'AlertSummary' }),
   async handle({ db }) {
-    const [counts] = await db.alerts.sql<{ open: number; resolved: number }[]>`
-      select count(*) filter (where state = 'open') as open, count(*) filter (where state = 'resolved') as resolved from alert`
-    return counts as { open: number; resolved: number }
+    const counts = await db.alerts.sql<{ state: AlertState; count: number }[]>`
+      select state, count(*) as count from alert group by state`
+    const of = (state: AlertState) => counts.find(row => row.state === state)?.count ?? 0
+    return { open: of('open'), acknowledged: of('acknowledged'), snoozed: of('snoozed'), resolved: of('resolved') }
+  },
+})
+
+const HistoryEntry = z
+  .object({
+    action: z.string().meta({ description: 'raised, worsened, acknowledged, snoozed, woken or resolved.' }),
+    at: Timestamp,
+    actor: z.string().nullable().meta({ description: 'Who did it; null where the stock or the clock did.' }),
+    note: z.string().nullable(),
+    severity: z.enum(severities),
+    available: z.int(),
+    snoozedUntil: Timestamp.nullable(),
+  })
+  .meta({ id: 'AlertHistoryEntry' })
+
+const readOne = alertOperation({
+  id: 'alerts-read-one',
+  route: 'GET /v1/alerts/{id}',
+  summary: 'Read an alert',
+  description: 'With its history: what the stock did, and who did what, oldest first.',
+  allow,
+  problems: ['not_found'],
+  input: z.strictObject({ id: Id }),
+  output: AlertBody.extend({ history: z.array(HistoryEntry) }).meta({ id: 'AlertWithHistory' }),
+  async handle({ db }, { id }) {
+    const { sql } = db.alerts
+    const [[alert], history] = await Promise.all([
+      sql<Alert[]>`select ${alertColumns(sql)} from alert where id = ${id}`,
+      sql<(HistoryRow & { actor: string | null; note: string | null; snoozedUntil: Date | null })[]>`
+        select action, at, actor, note, severity, available, snoozed_until as "snoozedUntil"
+        from alert_history where alert_id = ${id} order by at, id`,
+    ])
+    if (!alert) throw new Rejected('not_found')
+    const told = history.map(({ action, at, actor, note, severity, available, snoozedUntil }) => ({
+      ...{ action, at: at.toISOString(), actor, note, severity, available, snoozedUntil: snoozedUntil?.toISOString() ?? null },
+    }))
+    return { ...alertBody(alert), history: told }
   },
 })
 
@@ -84,5 +128,5 @@ export const readAlerts = service({
   name: 'alerts-read',
   summary: 'Read alerts and thresholds',
   uses,
-  operations: [summary, list, thresholds],
+  operations: [summary, list, thresholds, readOne],
 })

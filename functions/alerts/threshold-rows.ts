@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { idempotently } from '../../shared/data/idempotency.ts'
+import type { Tx } from '../../shared/data/postgres.ts'
 import { Count, lineLimit } from '../../shared/fields.ts'
 import { checkedInput } from '../../shared/function/operate.ts'
 import { operation, Reply } from '../../shared/function/operation.ts'
@@ -30,13 +31,24 @@ export const setThresholdRows = operation<ThresholdFunction>()({
   output: z.object({ results: z.array(Result), succeeded: Count, rejected: Count }).meta({ id: 'ThresholdResults' }),
   handle: (deps, { thresholds }, call) =>
     idempotently(deps.db.alerts, call, async tx => {
-      const judged = thresholds.map((row, index) => judge(row, index))
-      const fitting = judged.flatMap(({ threshold }) => threshold ?? [])
-      if (fitting.length > 0) await writeThresholds(tx, fitting, deps, call.subject)
-      const results = judged.map(({ result }) => result)
-      return Reply.of(200, { results, succeeded: fitting.length, rejected: results.length - fitting.length })
+      const results = await setFitting(tx, thresholds, deps, call.subject)
+      const rejected = results.filter(({ problem }) => problem).length
+      return Reply.of(200, { results, succeeded: results.length - rejected, rejected })
     }),
 })
+
+/** Sets the rows that fit, and says of each whether it does. */
+export async function setFitting(
+  tx: Tx,
+  rows: readonly unknown[],
+  deps: Pick<ThresholdFunction, 'newId' | 'now'>,
+  actor: string,
+): Promise<z.output<typeof Result>[]> {
+  const judged = rows.map((row, index) => judge(row, index))
+  const fitting = judged.flatMap(({ threshold }) => threshold ?? [])
+  if (fitting.length > 0) await writeThresholds(tx, fitting, deps, actor)
+  return judged.map(({ result }) => result)
+}
 
 function judge(row: unknown, index: number): { result: z.output<typeof Result>; threshold?: z.output<typeof NewThreshold> } {
   try {

@@ -11,6 +11,7 @@ export const adjust = stockOperation({
     'Adds or takes units with a reason: damage, loss, something found. Units that are promised to a reservation cannot be taken.',
   allow: ['stock:write'],
   idempotent: true,
+  shed: true,
   problems: ['insufficient_stock'],
   example: { lines: [{ sku: '85123A', location: 'main', delta: -2 }], reason: 'damage', reference: 'SHELF-12' },
   input: z.strictObject({

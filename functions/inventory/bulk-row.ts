@@ -7,10 +7,11 @@ import type { Call, Operation } from '../../shared/function/operation.ts'
 import { adjust } from './adjust.ts'
 import { receive } from './receive.ts'
 import { reserve } from './reserve.ts'
+import { sell } from './sell.ts'
 import { set } from './set.ts'
 
 /** A row is one of the single operations with its own input, so that the rules cannot differ. */
-const operations = { receive, adjust, set, reserve } as const
+const operations = { receive, sell, adjust, set, reserve } as const
 export type BulkKind = keyof typeof operations
 
 const RowKey = z
@@ -19,9 +20,11 @@ const RowKey = z
   .meta({ description: 'Makes the row safe to repeat wherever it stands in the list. Its index when absent.' })
 
 const { lines: receivedLines, ...receiveRest } = receive.input.shape
+const { lines: soldLines, ...sellRest } = sell.input.shape
 const { lines: adjustedLines, ...adjustRest } = adjust.input.shape
 const lineFields = {
   receive: Object.keys(receivedLines.element.shape),
+  sell: Object.keys(soldLines.element.shape),
   adjust: Object.keys(adjustedLines.element.shape),
 }
 
@@ -34,6 +37,7 @@ export const BulkRow = z
       ...receivedLines.element.shape,
       ...receiveRest,
     }),
+    z.strictObject({ kind: z.literal('sell'), key: RowKey.optional(), ...soldLines.element.shape, ...sellRest }),
     z.strictObject({ kind: z.literal('adjust'), key: RowKey.optional(), ...adjustedLines.element.shape, ...adjustRest }),
     z.strictObject({
       kind: z.literal('set'),
@@ -46,7 +50,7 @@ export const BulkRow = z
   ])
   .meta({ id: 'StockBulkRow' })
 
-const Frame = z.looseObject({ kind: z.enum(['receive', 'adjust', 'set', 'reserve']), key: RowKey.optional() })
+const Frame = z.looseObject({ kind: z.enum(['receive', 'sell', 'adjust', 'set', 'reserve']), key: RowKey.optional() })
 const SetFrame = z.looseObject({ location: DefaultedLocation, ifMatch: Count })
 
 /** What a row asks for, in the terms of the single operation. */

@@ -1,27 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type RequestOptions, type Started, startFunction } from '../../test/environment.ts'
+import { beforeEach, test } from 'node:test'
+import type { RequestOptions } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let running: Started
+const { sql, start } = await ownDatabase('inventory')
+const running = await start(inventory, { DATABASE_POOL: '4' })
 /** Room for very few commands, so that a test can fill it. */
-let narrow: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  const env = { INVENTORY_DATABASE_URL: cloned.url, DATABASE_POOL: '4' }
-  ;[running, narrow] = await Promise.all([
-    startFunction(inventory, env),
-    startFunction(inventory, { ...env, STOCK_MAX_WAITING: '40', STOCK_MAX_BATCH: '4', STOCK_WRITERS: '1' }),
-  ])
-})
-after(async () => {
-  await Promise.all([running.stop(), narrow.stop(), sql.end()])
-  await cloned.drop()
-})
+const narrow = await start(inventory, { DATABASE_POOL: '4', STOCK_MAX_WAITING: '40', STOCK_MAX_BATCH: '4', STOCK_WRITERS: '1' })
 
 interface Result {
   index: number

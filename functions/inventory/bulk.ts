@@ -43,6 +43,7 @@ export const bulk = stockOperation({
     'Each row is a command of its own and succeeds or fails alone; rows are done in no promised order. With an Idempotency-Key every row has a key of its own, so a repetition, also after half of the rows, is answered row by row.',
   allow: ['stock:write'],
   idempotent: true,
+  shed: true,
   deadline: 30_000,
   example: {
     rows: [

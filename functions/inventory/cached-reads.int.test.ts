@@ -1,42 +1,21 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import { openRedis, type RedisClient } from '../../shared/data/redis.ts'
-import {
-  type ClonedDatabase,
-  cloneDatabase,
-  type RequestOptions,
-  type Started,
-  serviceUrls,
-  startFunction,
-  until,
-} from '../../test/environment.ts'
+import { after, beforeEach, test } from 'node:test'
+import { openRedis } from '../../shared/data/redis.ts'
+import { type RequestOptions, type Started, serviceUrls, until } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let redis: RedisClient
+const { sql, start } = await ownDatabase('inventory')
+const redis = openRedis({ url: serviceUrls().redis, service: 'test' })
+after(() => redis.disconnect())
+const env = { DATABASE_POOL: '4', STOCK_CACHE_SECONDS: '30', REDIS_URL: serviceUrls().redis }
 /** Two instances with one cache, and one whose Redis is away. */
-let one: Started
-let other: Started
-let alone: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 1 })
-  redis = openRedis({ url: serviceUrls().redis, service: 'test' })
-  const env = { INVENTORY_DATABASE_URL: cloned.url, DATABASE_POOL: '4', STOCK_CACHE_SECONDS: '30' }
-  ;[one, other, alone] = await Promise.all([
-    startFunction(inventory, { ...env, REDIS_URL: serviceUrls().redis }),
-    startFunction(inventory, { ...env, REDIS_URL: serviceUrls().redis }),
-    startFunction(inventory, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }),
-  ])
-})
-after(async () => {
-  redis.disconnect()
-  await Promise.all([one.stop(), other.stop(), alone.stop(), sql.end()])
-  await cloned.drop()
-})
+const [one, other, alone] = await Promise.all([
+  start(inventory, env),
+  start(inventory, env),
+  start(inventory, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }),
+])
 
 interface Level {
   onHand: number

@@ -22,7 +22,7 @@ export const approveCount = stockOperation({
   route: 'POST /v1/counts/{id}/approve',
   summary: 'Approve a cycle count',
   description:
-    'Corrects the stock by the variance of each line that was counted, or of the named ones, as movements of the kind `count`. Units that are promised are not taken: such a line is refused with the reason, the others are approved. The count is closed when no line is left, or with `close`, which leaves the rest uncorrected. Doing it again finds it done.',
+    'Corrects the stock by the variance of each line that was counted, or of the named ones, as movements of the kind `count`. Units of a SKU that the location did not know get their row. Units that are promised are not taken: such a line is refused with the reason, the others are approved. The count is closed when no line is left, or with `close`, which leaves the rest uncorrected. Doing it again finds it done.',
   allow: ['stock:write'],
   problems: ['not_found', 'count_not_open'],
   deadline: 60_000,

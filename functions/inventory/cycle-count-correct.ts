@@ -1,7 +1,7 @@
 import type { Tx } from '../../shared/data/postgres.ts'
 import { Rejected } from '../../shared/errors.ts'
 import type { Call } from '../../shared/function/operation.ts'
-import type { CycleCount } from './cycle-count.ts'
+import { type CycleCount, wrongField } from './cycle-count.ts'
 import type { Inventory } from './function.ts'
 
 /** Lines that one command corrects. */
@@ -20,6 +20,7 @@ export async function prepare(
   skus: readonly string[] | undefined,
   newId: () => string,
 ): Promise<void> {
+  if (skus) await refuseUncounted(tx, count, skus)
   await tx`
     update cycle_count_line l set
       state = case when corrected.by is not null then 'refused' when l.counted = l.expected then 'approved' else l.state end,
@@ -45,6 +46,15 @@ export async function prepare(
     update cycle_count_line l set state = 'approving', batch = named.batch
     from unnest(${lines.map(({ sku }) => sku)}::text[], ${ids}::uuid[]) as named (sku, batch)
     where l.count_id = ${count.id} and l.sku = named.sku`
+}
+
+/** Who names a SKU wants it corrected: one without a figure is told, and nothing is done. */
+async function refuseUncounted(tx: Tx, { id }: CycleCount, skus: readonly string[]): Promise<void> {
+  const counted = await tx<{ sku: string }[]>`
+    select sku from cycle_count_line where count_id = ${id} and counted is not null and sku = any (${skus}::text[])`
+  const known = new Set(counted.map(({ sku }) => sku))
+  const index = skus.findIndex(sku => !known.has(sku))
+  if (index >= 0) throw wrongField(`skus[${index}]`, `${skus[index]} was not counted here`)
 }
 
 interface Line {

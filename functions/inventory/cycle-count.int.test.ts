@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type RequestOptions, type Started, startFunction } from '../../test/environment.ts'
+import { beforeEach, test } from 'node:test'
+import type { RequestOptions } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  stock = await startFunction(inventory, { INVENTORY_DATABASE_URL: cloned.url, DATABASE_POOL: '4' })
-})
-after(async () => {
-  await Promise.all([stock.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const stock = await start(inventory, { DATABASE_POOL: '4' })
 
 interface Line {
   sku: string
@@ -223,12 +213,41 @@ test('a SKU of a location is in one open count: overlapping ones are refused, al
   assert.deepEqual(both.map(({ status }) => status).sort(), [201, 409, 409, 409, 409])
 })
 
-test('something that nobody expected is found and gets its stock', async () => {
+test('units of a SKU that the location did not know get a row, by the same movement as any other', async () => {
   await receive('A', 1)
   const id = await open()
-  await enter(id, { sku: 'A', counted: 1 }, { sku: 'FOUND', counted: 3 })
+  const { body } = await enter(id, { sku: 'A', counted: 1 }, { sku: 'FOUND', counted: 3 }, { sku: 'ALSO', counted: 2 })
+  const found = (body.lines as unknown as Line[])[1]
+  assert.deepEqual(found, { sku: 'FOUND', counted: 3, expected: 0, variance: 3 })
+  assert.equal(await onHand('FOUND'), undefined, 'what was entered is not approved yet')
+  await approve(id, { skus: ['FOUND'] })
+  assert.deepEqual([await onHand('FOUND'), await onHand('ALSO'), await corrections()], [3, undefined, [['FOUND', 3]]])
+  await receive('ALSO', 5)
   assert.equal((await approve(id)).state, 'approved')
-  assert.equal(await onHand('FOUND'), 3)
+  assert.deepEqual([await onHand('FOUND'), await onHand('ALSO')], [3, 7], 'what came in meanwhile was not counted')
+})
+
+test('a SKU that is looked for and not found anywhere gets no row', async () => {
+  const id = await open({ skus: ['NOWHERE'] })
+  await enter(id, { sku: 'NOWHERE', counted: 0 })
+  assert.equal((await approve(id)).state, 'approved')
+  assert.deepEqual([await onHand('NOWHERE'), await corrections()], [undefined, []])
+})
+
+test('who approves a SKU by its name is told when it was not counted, and nothing is corrected', async () => {
+  await receive('A', 10)
+  await receive('B', 10)
+  const id = await open({ skus: ['A', 'B'] })
+  const stranger = await enter(id, { sku: 'A', counted: 9 }, { sku: 'STRANGER', counted: 3 })
+  assert.deepEqual([stranger.status, stranger.body.errors[0]?.field], [422, 'lines[1].sku'], 'not in a list that was given')
+  await enter(id, { sku: 'A', counted: 9 })
+  for (const sku of ['B', 'STRANGER']) {
+    const { status, body } = await ask(`POST /v1/counts/${id}/approve`, { skus: ['A', sku] })
+    assert.deepEqual([status, body.errors[0]?.field], [422, 'skus[1]'])
+  }
+  assert.equal(await onHand('A'), 10)
+  assert.equal((await approve(id, { skus: ['A'], close: true })).state, 'approved')
+  assert.equal((await approve(id, { skus: ['A'], close: true })).state, 'approved', 'a repetition finds it done')
 })
 
 test('a blind count tells what is expected only once a line was counted', async () => {

@@ -27,6 +27,15 @@ export function refuseOverfull(draft: Draft, lines: readonly StockLine[]): void 
   })
 }
 
+/** Over the counter the units are in the customer's hand: the safety stock may go, what is promised to others may not. */
+export function sell(state: StockState, given: readonly StockLine[]): Decision {
+  const draft = new Draft(state)
+  const lines = summed(given, line => line.quantity)
+  refuseShortages(lines.map(line => ({ ...line, available: unpromised(draft.row(line)) })))
+  for (const line of lines) draft.move('sell', line, -line.quantity, 0)
+  return { movements: draft.movements }
+}
+
 export const adjust = (state: StockState, lines: readonly DeltaLine[]): Decision => shift(state, 'adjust', lines)
 export const count = (state: StockState, lines: readonly DeltaLine[]): Decision => shift(state, 'count', lines)
 

@@ -75,6 +75,24 @@ test('all lines are reserved or none', () => {
   assert.deepEqual(short.details.shortages, [{ sku: 'NONE', location: 'main', requested: 1, available: 0 }])
 })
 
+test('a sale over the counter may take the safety stock, and nothing that is promised or not there', () => {
+  const stock = given([row({ onHand: 5, reserved: 2, safetyStock: 2, backorderLimit: 10 })])
+  const sell = (...quantities: number[]): StockCommand => ({
+    ...{ kind: 'sell', lines: quantities.map(quantity => ({ ...place, quantity })), actor: 'till' },
+  })
+  const [movement] = decide(stock, sell(1, 2), now).movements
+  assert.deepEqual([movement?.kind, movement?.onHandDelta, movement?.row.onHand], ['sell', -3, 2])
+  assert.deepEqual(
+    decide(stock, sell(5), now).movements[0]?.row.onHand,
+    0,
+    'the promise is within what may be sold before it arrives',
+  )
+  const promised = given([row({ onHand: 5, reserved: 2 })])
+  assert.deepEqual(refusal(() => decide(promised, sell(2, 2), now)).details, {
+    shortages: [{ ...place, requested: 4, available: 3 }],
+  })
+})
+
 test('units that are promised cannot be adjusted away, nor can units that are not there', () => {
   const take = (delta: number): StockCommand => ({ kind: 'adjust', lines: [{ ...place, delta }], reason: 'loss', actor: 'x' })
   assert.equal(refusal(() => decide(given([row({ onHand: 5, reserved: 4 })]), take(-2), now)).code, 'insufficient_stock')

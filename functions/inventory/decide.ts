@@ -1,5 +1,5 @@
 import { closeReservation, extend } from './decide-close.ts'
-import { adjust, count, receive, repair, set, settings } from './decide-levels.ts'
+import { adjust, count, receive, repair, sell, set, settings } from './decide-levels.ts'
 import { reserve } from './decide-reserve.ts'
 import { cancelTransfer, dispatch, receiveTransfer } from './decide-transfer.ts'
 import type { SourceLocation, Strategy } from './sources.ts'
@@ -10,6 +10,7 @@ import type { SkuQuantity, Transfer } from './transfer.ts'
 export type StockCommand = Origin &
   (
     | { kind: 'receive'; lines: readonly StockLine[]; reason: string }
+    | { kind: 'sell'; lines: readonly StockLine[] }
     | { kind: 'adjust'; lines: readonly DeltaLine[]; reason: string }
     | { kind: 'count' | 'repair'; lines: readonly CorrectedLine[]; reason: string }
     | { kind: 'set'; sku: string; location: string; onHand: number; ifMatch: number; reason: string }
@@ -117,6 +118,8 @@ export function decide(state: StockState, command: StockCommand, now: Date): Dec
   switch (command.kind) {
     case 'receive':
       return receive(state, command.lines)
+    case 'sell':
+      return sell(state, command.lines)
     case 'adjust':
       return adjust(state, command.lines)
     case 'count':

@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict'
 import { get } from 'node:http'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { createGunzip } from 'node:zlib'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction, until } from '../../test/environment.ts'
+import { until } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { issueToken } from '../../test/token-issuer.ts'
 import { inventoryExport } from './export.ts'
 
 const count = 200_000
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let running: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 1 })
-  await sql`
-    insert into stock (sku, location, on_hand, reserved, safety_stock, backorder_limit, version)
-    select 'SKU ' || lpad(n::text, 7, '0'), case n % 4 when 0 then 'north' else 'main' end, n % 100, n % 3, 1, 5, n
-    from generate_series(1, ${count}) n`
-  running = await startFunction(inventoryExport, { INVENTORY_DATABASE_URL: cloned.url })
-})
-after(async () => {
-  await Promise.all([running.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+await sql`
+  insert into stock (sku, location, on_hand, reserved, safety_stock, backorder_limit, version)
+  select 'SKU ' || lpad(n::text, 7, '0'), case n % 4 when 0 then 'north' else 'main' end, n % 100, n % 3, 1, 5, n
+  from generate_series(1, ${count}) n`
+const running = await start(inventoryExport)
 
 const ask = async (query = '', encoding = 'identity', scopes?: string[]) =>
   fetch(`${running.url}/v1/stock/export${query}`, {

@@ -1,29 +1,18 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction } from '../../test/environment.ts'
+import { test } from 'node:test'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 import { walkLimit } from './walk.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  stock = await startFunction(inventory, { INVENTORY_DATABASE_URL: cloned.url })
-  // Movements of ten SKUs at three places, several at the same moment, as batches make them.
-  await sql`
-    insert into movement (sku, location, version, kind, on_hand_delta, reserved_delta, reason, reference, actor, at)
-    select 'H-' || n % 10, 'place-' || n / 10 % 3, n / 30 + 1, case n % 5 when 0 then 'receive' else 'reserve' end, 1, 0, 'delivery',
-           case when n % 4 = 0 then 'ORDER-' || n / 20 end, 'actor-' || n % 7,
-           timestamptz '2020-03-01T00:00:00Z' + n / 6 * interval '1 minute' + interval '7 microseconds'
-    from generate_series(0, 599) n`
-})
-after(async () => {
-  await Promise.all([stock.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const stock = await start(inventory)
+// Movements of ten SKUs at three places, several at the same moment, as batches make them.
+await sql`
+  insert into movement (sku, location, version, kind, on_hand_delta, reserved_delta, reason, reference, actor, at)
+  select 'H-' || n % 10, 'place-' || n / 10 % 3, n / 30 + 1, case n % 5 when 0 then 'receive' else 'reserve' end, 1, 0, 'delivery',
+         case when n % 4 = 0 then 'ORDER-' || n / 20 end, 'actor-' || n % 7,
+         timestamptz '2020-03-01T00:00:00Z' + n / 6 * interval '1 minute' + interval '7 microseconds'
+  from generate_series(0, 599) n`
 
 interface Movement {
   sku: string
@@ -38,7 +27,7 @@ interface Movement {
   at: string
 }
 interface Page {
-  items: Movement[]
+  items: (Movement & { onHandAfter?: number; reservedAfter?: number })[]
   next: string | null
 }
 
@@ -81,6 +70,44 @@ test('what happened to stock is told newest first, with who, why and the version
   assert.equal((await page('')).items[0]?.sku, 'NEW', 'the newest of all comes first')
 })
 
+test('the history of a row tells what was there after each movement, page after page while it goes on', async () => {
+  const receive = (quantity: number) => stock.request('POST /v1/stock/receipts', { body: { lines: [{ sku: 'SUMS', quantity }] } })
+  for (const quantity of [7, 1, 2]) await receive(quantity)
+  const { body } = await stock.request<{ id: string }>('POST /v1/reservations', {
+    body: { lines: [{ sku: 'SUMS', quantity: 4 }] },
+  })
+  await stock.request(`POST /v1/reservations/${body.id}/commit`, { body: { lines: [{ sku: 'SUMS', quantity: 3 }] } })
+  const told = ({ items }: Page) => items.map(({ version, onHandAfter, reservedAfter }) => [version, onHandAfter, reservedAfter])
+  const first = await page('sku=SUMS&location=main&limit=2')
+  await receive(100)
+  const second = await page(`sku=SUMS&location=main&limit=2&cursor=${first.next}`)
+  const third = await page(`sku=SUMS&location=main&limit=2&cursor=${second.next}`)
+  assert.deepEqual([first, second, third].map(told), [
+    [
+      [5, 7, 1],
+      [4, 10, 4],
+    ],
+    [
+      [3, 10, 0],
+      [2, 8, 0],
+    ],
+    [[1, 7, 0]],
+  ])
+  assert.deepEqual(told(await page('sku=SUMS&location=main&limit=1')), [[6, 107, 1]])
+  assert.deepEqual(told(await page(`sku=SUMS&location=main&limit=1&cursor=${third.next ?? second.next}`)), [[1, 7, 0]])
+  for (const other of ['sku=SUMS', 'sku=SUMS&location=main&kind=receive', 'sku=SUMS&location=main&from=2020-01-01T00:00:00Z']) {
+    assert.equal((await page(other)).items[0]?.onHandAfter, undefined, `${other} leaves movements out`)
+  }
+})
+
+test('movements of one kind are found by its name', async () => {
+  const { items } = await page('sku=SUMS&kind=commit')
+  assert.deepEqual(
+    items.map(({ kind, version }) => [kind, version]),
+    [['commit', 5]],
+  )
+})
+
 test('whatever is asked for, page by page comes all of it once and in order', async () => {
   const all = (await sql<(Movement & { micros: string })[]>`
     select sku, location, version::int, kind, reference, actor, at::text as micros from movement where sku like 'H-%'
@@ -98,6 +125,10 @@ test('whatever is asked for, page by page comes all of it once and in order', as
     [
       `sku=H-3&location=place-0&to=${noon}`,
       ({ sku, location, micros }) => sku === 'H-3' && location === 'place-0' && micros < '2020-03-01 01:00',
+    ],
+    [
+      `location=place-1&from=2020-03-01T00:30:00Z&to=${noon}`,
+      ({ location, micros }) => location === 'place-1' && micros >= '2020-03-01 00:30' && micros < '2020-03-01 01:00',
     ],
     [`from=2020-03-01T00:30:00Z&to=${noon}`, ({ micros }) => micros >= '2020-03-01 00:30' && micros < '2020-03-01 01:00'],
   ]
@@ -127,7 +158,8 @@ test('a cursor that was made up, a kind that is none and a time that is none are
   for (const [query, field] of [
     ['cursor=abc', 'cursor'],
     [`cursor=${Buffer.from('["1","A","b","x"]').toString('base64url')}`, 'cursor'],
-    ['kind=Nonsense!', 'kind'],
+    ['kind=steal', 'kind'],
+    ['kind=extend', 'kind'],
     ['from=yesterday', 'from'],
     ['limit=1001', 'limit'],
     ['colour=red', 'colour'],

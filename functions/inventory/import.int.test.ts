@@ -1,29 +1,17 @@
 import assert from 'node:assert/strict'
 import { request as rawRequest } from 'node:http'
 import { Readable } from 'node:stream'
-import { after, before, beforeEach, test } from 'node:test'
+import { beforeEach, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction, until } from '../../test/environment.ts'
+import { until } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { issueToken } from '../../test/token-issuer.ts'
 import { inventoryImport } from './import.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-let importing: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  const env = { INVENTORY_DATABASE_URL: cloned.url }
-  stock = await startFunction(inventory, { ...env, DATABASE_POOL: '4' })
-  importing = await startFunction(inventoryImport, { ...env, FUNCTION_URL: stock.url.replace('//', '//{name}@') })
-})
-after(async () => {
-  await Promise.all([importing.stop(), stock.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+let stock = await start(inventory, { DATABASE_POOL: '4' })
+const importing = await start(inventoryImport, { FUNCTION_URL: stock.url.replace('//', '//{name}@') })
 
 interface Body {
   id: string
@@ -231,7 +219,7 @@ test('a function that is away for a moment is waited for', async () => {
   const text = header + receipts(1_000).join('')
   const sent = send('kind=receive', text)
   await new Promise(resolve => setTimeout(resolve, 300))
-  stock = await startFunction(inventory, { INVENTORY_DATABASE_URL: cloned.url, PORT: port })
+  stock = await start(inventory, { PORT: port })
   const { status, body } = await sent
   assert.deepEqual([status, body.done], [200, 1_000])
   assert.equal(await units(), 1_000)

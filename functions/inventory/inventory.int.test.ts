@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import {
-  type ClonedDatabase,
-  cloneDatabase,
-  type RequestOptions,
-  type Started,
-  startFunction,
-  until,
-} from '../../test/environment.ts'
+import { beforeEach, test } from 'node:test'
+import { type RequestOptions, until } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
+const { sql, start } = await ownDatabase('inventory')
 /** Two instances on one database, as Knative runs them under load. */
-let one: Started
-let other: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  const env = { INVENTORY_DATABASE_URL: cloned.url, DATABASE_POOL: '4' }
-  ;[one, other] = await Promise.all([startFunction(inventory, env), startFunction(inventory, env)])
-})
-after(async () => {
-  await Promise.all([one.stop(), other.stop(), sql.end()])
-  await cloned.drop()
-})
+const [one, other] = await Promise.all([start(inventory, { DATABASE_POOL: '4' }), start(inventory, { DATABASE_POOL: '4' })])
 
 interface Level {
   sku: string
@@ -63,6 +44,17 @@ const reserve = (quantity: number, options?: RequestOptions, instance = one) =>
 const close = (id: string, kind: string, options?: RequestOptions) => ask(`POST /v1/reservations/${id}/${kind}`, {}, options)
 const level = async () => (await ask(`GET /v1/stock/${sku}/main`)).body
 const reconciled = async () => assert.deepEqual((await ask('GET /v1/stock/reconciliation')).body.ok, true)
+
+test('a sale over the counter takes its units once, however often it is sent, and is refused when they are promised', async () => {
+  await receive(5)
+  await ask('POST /v1/reservations', { lines: [{ sku, quantity: 3 }] })
+  const sale = () => ask('POST /v1/stock/sales', { lines: [{ sku, quantity: 2 }], reference: 'TILL-1' }, { key: `sale-${sku}` })
+  const [first, second] = [await sale(), await sale()]
+  assert.deepEqual([first.status, first.body.levels[0]?.onHand], [201, 3])
+  assert.deepEqual([second.status, second.body.levels[0]?.onHand], [201, 3])
+  const more = await ask('POST /v1/stock/sales', { lines: [{ sku, quantity: 1 }] })
+  assert.deepEqual([more.status, more.body.code, more.body.shortages[0]?.available], [409, 'insufficient_stock', 0])
+})
 
 test('what is received is there, under its SKU in upper case', async () => {
   const { status, body } = await ask('POST /v1/stock/receipts', {

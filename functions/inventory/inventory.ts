@@ -20,6 +20,7 @@ import { receive } from './receive.ts'
 import { reconcile } from './reconcile.ts'
 import { repair } from './reconcile-repair.ts'
 import { reserve } from './reserve.ts'
+import { sell } from './sell.ts'
 import { set } from './set.ts'
 import { levelOf } from './stock.ts'
 import { readSettings, setUpReads } from './stock-reads.ts'
@@ -35,6 +36,8 @@ export const inventory = service({
     STOCK_WRITERS: atStart(setting.count(2)),
     STOCK_MAX_BATCH: atStart(setting.count(256)),
     STOCK_MAX_WAITING: atStart(setting.count(2_000)),
+    /** Milliseconds. */
+    STOCK_MAX_DELAY: atStart(setting.count(500)),
     ...readSettings,
   }),
   scale: { min: 1, max: 4, concurrency: 0, target: 400, timeout: 65, memory: 1_024 },
@@ -45,6 +48,7 @@ export const inventory = service({
       [],
       [1, 2, 4, 8, 16, 32, 64, 128, 256],
     )
+    const waiting = metrics.gauge('tidemark_stock_waiting', 'Commands that waited for a transaction when the last one began.')
     const { reads, levelCache } = setUpReads({ primary: db.inventory, replica: replica.inventory, redis: cache, config, metrics })
     return {
       reads,
@@ -56,14 +60,20 @@ export const inventory = service({
         writers: config.STOCK_WRITERS,
         maxBatch: config.STOCK_MAX_BATCH,
         maxWaiting: config.STOCK_MAX_WAITING,
-        observe: commands => batches.observe(commands),
+        maxDelay: config.STOCK_MAX_DELAY,
+        observe(commands, behind) {
+          batches.observe(commands)
+          waiting.set(behind)
+        },
         changed: rows => levelCache?.changed(rows.map(levelOf)),
       }),
     }
   },
+  saturated: ({ ledger }) => ledger.saturated,
   run: ({ ledger }, signal) => Promise.race([ledger.hung, aborted(signal)]),
   operations: [
     receive,
+    sell,
     adjust,
     bulk,
     reconcile,

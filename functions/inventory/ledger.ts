@@ -3,6 +3,7 @@ import { type Database, isUniqueViolation, transientOr } from '../../shared/data
 import { Transient } from '../../shared/errors.ts'
 import { currentTraceparent } from '../../shared/events/outbox.ts'
 import { type Call, Reply } from '../../shared/function/operation.ts'
+import { currentWork } from '../../shared/telemetry/context.ts'
 import { type Answered, decideBatch, type Outcome, refusalIn, type Submitted } from './batch.ts'
 import type { Decision, StockCommand } from './decide.ts'
 import type { StockRow } from './stock.ts'
@@ -12,6 +13,8 @@ import { inOneTransaction } from './transaction.ts'
 export interface StockLedger {
   /** Rejects when a transaction neither commits nor fails: its connection is dead, and only a new process gets rid of it. */
   readonly hung: Promise<never>
+  /** More comes than is committed in time. */
+  readonly saturated: boolean
   execute<T>(command: StockCommand, call: Call, status: number, answer: (decision: Decision) => T): Promise<Reply<T>>
 }
 
@@ -25,8 +28,10 @@ export interface LedgerOptions {
   maxBatch?: number
   /** Commands that may wait; further ones are answered `overloaded`. */
   maxWaiting?: number
-  /** Told the size of each batch. */
-  observe?: (commands: number) => void
+  /** Milliseconds that a command may wait behind a full batch before this is `saturated`. */
+  maxDelay?: number
+  /** Told the size of each batch, and how many commands wait behind it. */
+  observe?: (commands: number, waiting: number) => void
   /** Told the rows that a transaction has changed once they are on disk, before anybody is answered. Not all follow from a command. */
   changed?: (rows: readonly StockRow[]) => void
 }
@@ -39,24 +44,30 @@ export function stockLedger(options: LedgerOptions): StockLedger {
   hung.catch(() => {})
   const watched = async (batch: readonly Submitted[]) => {
     const timer = setTimeout(() => declareHung(new Error('A stock transaction hangs.')), hungAfter)
+    options.observe?.(batch.length, commits.waiting)
     return commit(batch, options).finally(() => clearTimeout(timer))
   }
   const commits = new GroupCommit<Submitted, Answered>(watched, {
     writers: options.writers ?? 2,
     maxBatch: options.maxBatch ?? 256,
     maxWaiting: options.maxWaiting ?? 2_000,
+    ...(options.maxDelay !== undefined && { maxDelay: options.maxDelay }),
     weight: ({ command }) => ('lines' in command ? (command.lines?.length ?? 1) : 1),
   })
   return {
     hung,
+    get saturated() {
+      return commits.saturated
+    },
     async execute(command, call, status, answer) {
-      const answered = await commits.submit({
+      const submitted = {
         command,
         idempotencyKey: call.idempotencyKey,
         fingerprint: call.fingerprint,
         traceparent: currentTraceparent(),
-        reply: decision => ({ status, body: JSON.stringify(answer(decision)) }),
-      })
+        reply: (decision: Decision) => ({ status, body: JSON.stringify(answer(decision)) }),
+      }
+      const answered = await commits.submit(submitted, currentWork()?.deadline)
       const refusal = refusalIn(answered)
       if (refusal) throw refusal
       return Reply.ofText(answered.status, answered.body, answered.replayed ? { 'idempotency-replayed': 'true' } : {})
@@ -65,7 +76,6 @@ export function stockLedger(options: LedgerOptions): StockLedger {
 }
 
 async function commit(batch: readonly Submitted[], options: LedgerOptions): Promise<readonly Outcome[]> {
-  options.observe?.(batch.length)
   try {
     return await attempt(batch, options)
   } catch (error) {

@@ -67,6 +67,7 @@ const isCreating = (command: StockCommand): boolean => creating.has(command.kind
 function placesOf(command: StockCommand, transfers: ReadonlyMap<string, Transfer>): readonly Place[] {
   switch (command.kind) {
     case 'receive':
+    case 'sell':
     case 'adjust':
     case 'count':
     case 'repair':

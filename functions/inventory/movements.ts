@@ -51,6 +51,12 @@ export const lookedAt = (filter: MovementFilter, limit: number): number =>
   leftBy(filter) ? Math.max(walkLimit, limit + 1) : limit + 1
 
 /**
+ * The same as a constant, at least so large: for a limit that it does not know the planner takes a tenth of the ledger, and plans anew
+ * for each call, which for some ten months takes longer than to read the page.
+ */
+const constantLimit = (looked: number): string => String(2 ** Math.ceil(Math.log2(looked)))
+
+/**
  * Movements newest first, at most `limit` + 1: those that match, and the last that was looked at. Which conditions lead is chosen
  * here and not by the planner, which would rather read a long index backwards in the hope of an early match.
  */
@@ -62,36 +68,38 @@ export function listMovements(
 ): PromiseLike<MovementRow[]> {
   const { sku, location, reference, kind, actor, from, to } = filter
   const place = isPlace(filter)
-  const [column, value, isFew] =
+  const looked = lookedAt(filter, limit)
+  const isAtLocation = reference === undefined && sku === undefined && location !== undefined
+  const leads =
     reference !== undefined
-      ? [sql`reference`, reference]
+      ? sql`reference = ${reference}`
       : sku !== undefined
-        ? [sql`sku`, sku]
-        : location !== undefined
-          ? [sql`location`, location, true]
-          : []
-  // There are few locations, and the index of time alone would do for the planner: not with the location in each comparison.
-  const [columns, values] = isFew ? [sql`location, at`, sql`${location as string},`] : [sql`at`, sql``]
-  const start = !after
-    ? sql``
-    : place
-      ? sql`and version < ${after.version}::bigint`
-      : sql`and (${columns}, sku, location, version) < (
-          ${values} timestamptz 'epoch' + ${after.micros}::bigint * interval '1 microsecond',
-          ${after.sku}, ${after.location}, ${after.version}::bigint)`
-  const order = place ? sql`version desc` : sql`at desc, sku desc, location desc, version desc`
+        ? sql`sku = ${sku}`
+        : isAtLocation
+          ? atLocation(sql, location, filter, after)
+          : sql`true`
+  const start =
+    !after || isAtLocation
+      ? sql``
+      : place
+        ? sql`and version < ${after.version}::bigint`
+        : sql`and (at, sku, location, version) < (${moment(sql, after)}, ${after.sku}, ${after.location}, ${after.version}::bigint)`
+  const order = place
+    ? sql`version desc`
+    : isAtLocation
+      ? sql`location desc, at desc, sku desc, version desc`
+      : sql`at desc, sku desc, location desc, version desc`
   return sql<MovementRow[]>`
     with looked_at as (
       select *, row_number() over (order by ${order}) as position
       from (
         select sku, location, version, kind, on_hand_delta, reserved_delta, reason, reference, actor, at
         from movement
-        where ${column ? sql`${column} = ${value as string}` : sql`true`}
-          ${place ? sql`and location = ${location as string}` : sql``} ${start}
-          ${from === undefined ? sql`` : sql`and (${columns}) >= (${values} ${from}::timestamptz)`}
-          ${to === undefined ? sql`` : sql`and (${columns}) < (${values} ${to}::timestamptz)`}
+        where ${leads} ${place ? sql`and location = ${location as string}` : sql``} ${start}
+          ${from === undefined || isAtLocation ? sql`` : sql`and at >= ${from}::timestamptz`}
+          ${to === undefined || isAtLocation ? sql`` : sql`and at < ${to}::timestamptz`}
         order by ${order}
-        limit ${lookedAt(filter, limit)}
+        limit ${sql.unsafe(constantLimit(looked))}
       ) ordered
     ), judged as (
       select *, (${sku ?? null}::text is null or sku = ${sku ?? null})
@@ -103,7 +111,25 @@ export function listMovements(
     select sku, location, version, kind, on_hand_delta as "onHandDelta", reserved_delta as "reservedDelta", reason, reference, actor,
            at, (extract(epoch from at) * 1000000)::bigint as micros, position, matches
     from judged
-    where matches or position = ${lookedAt(filter, limit)}
+    where position <= ${looked} and (matches or position = ${looked})
     order by position
     limit ${limit + 1}`
 }
+
+const moment = (sql: Queryable, { micros }: MovementKey) =>
+  sql`timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond'`
+
+/**
+ * There are few locations, so the planner would do with the index of time alone, and read everything where a location is rare. Compared
+ * as pairs and in the pairs' order no other index serves than theirs. A comparison of one of the two beside them would begin each page
+ * elsewhere than behind the last one: at the newest, or by skipping from location to location.
+ */
+const atLocation = (sql: Queryable, location: string, { from, to }: MovementFilter, after: MovementKey | undefined) => sql`
+  (location, at) >= (${location}, ${from === undefined ? sql`timestamptz '-infinity'` : sql`${from}::timestamptz`})
+  and ${
+    after
+      ? // Of two bounds on one side the wrong one may be begun at: the other is made one that no index knows.
+        sql`(location, at, sku, version) < (${location}, ${moment(sql, after)}, ${after.sku}, ${after.version}::bigint)
+            ${to === undefined ? sql`` : sql`and at + interval '0' < ${to}::timestamptz`}`
+      : sql`(location, at) < (${location}, ${to === undefined ? sql`timestamptz 'infinity'` : sql`${to}::timestamptz`})`
+  }`

@@ -10,6 +10,7 @@ export const receive = stockOperation({
   description: 'Puts units on the shelf: a delivery, a return, an opening count. All lines or none.',
   allow: ['stock:write'],
   idempotent: true,
+  shed: true,
   status: 201,
   example: { lines: [{ sku: '85123A', location: 'main', quantity: 120 }], reason: 'supplier', reference: 'PO-4711' },
   input: z.strictObject({

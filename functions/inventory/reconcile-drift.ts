@@ -12,7 +12,7 @@ export const Drift = z
     id: Id,
     kind: z.enum(driftKinds).meta({
       description:
-        'on_hand: units on the shelf against the movements. reserved: against open reservations. ledger: the movements themselves, which a person must look at. oversold: more promised than there is. transit: transfers against their lines.',
+        'on_hand: units on the shelf against the movements. reserved: against open reservations. ledger: the movements themselves, which a person must look at, or a row that is gone although they know it. oversold: more promised than there is. transit: transfers against their lines.',
     }),
     sku: Sku,
     location: Location,
@@ -48,17 +48,17 @@ export async function recordDrift(tx: Tx, found: readonly Finding[], newId: () =
   await publish(tx, newId, events)
 }
 
-/** Drifts of rows that have been looked at again and are right now. `after` and `last` bound the rows, in key order. */
+/** Drifts of places that have been looked at again and are right now: those behind `after`, up to `last` or to the end. */
 export const closeVanished = (
   tx: Tx,
-  seen: { after: Place | undefined; last: Place },
+  seen: { after: Place | undefined; last: Place | undefined },
   still: readonly Finding[],
   now: Date,
 ) => tx`
   update drift d set state = 'vanished', closed_at = ${now}
   where d.state = 'open' and d.kind <> 'transit'
     and (d.sku, d.location) > (${seen.after?.sku ?? ''}, ${seen.after?.location ?? ''})
-    and (d.sku, d.location) <= (${seen.last.sku}, ${seen.last.location})
+    ${seen.last ? tx`and (d.sku, d.location) <= (${seen.last.sku}, ${seen.last.location})` : tx``}
     and not exists (
       select from unnest(${still.map(({ sku }) => sku)}::text[], ${still.map(({ location }) => location)}::text[],
         ${still.map(({ kind }) => kind)}::text[]) as still (sku, location, kind)
@@ -72,7 +72,7 @@ export const closeVanishedTransit = (tx: Tx, still: readonly Finding[], now: Dat
       select from unnest(${still.map(({ sku }) => sku)}::text[], ${still.map(({ location }) => location)}::text[]) as still (sku, location)
       where still.sku = d.sku and still.location = d.location)`
 
-/** Open drifts, oldest first: of some ids, or all. */
+/** Open drifts, oldest first, those of a row together: of some ids, or all. */
 export async function openDrifts(
   sql: Queryable,
   filter: { ids?: readonly string[] | undefined; limit: number },
@@ -81,7 +81,7 @@ export async function openDrifts(
     select id, kind, sku, location, expected, found, detail, first_seen as "firstSeen", last_seen as "lastSeen"
     from drift
     where state = 'open' and (${filter.ids ?? null}::uuid[] is null or id = any (${filter.ids ?? null}::uuid[]))
-    order by first_seen, id limit ${filter.limit}`
+    order by first_seen, sku, location, kind limit ${filter.limit}`
   return rows.map(row => ({ ...row, firstSeen: row.firstSeen.toISOString(), lastSeen: row.lastSeen.toISOString() }))
 }
 

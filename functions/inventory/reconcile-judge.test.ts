@@ -35,3 +35,27 @@ test('nothing is repaired into more promises than there is', () => {
   assert.equal(repairOf(row), 'person')
   assert.notEqual(repairOf({ ...row, backorderLimit: 2 }), 'person')
 })
+
+test('a row that is gone is put back as a whole ledger has it, with the promises that reservations stand for', () => {
+  const gone = { ...right, absent: true, onHand: 0, reserved: 0, version: 0 }
+  assert.deepEqual(kinds(gone), ['ledger'])
+  const restored = { onHand: 10, reserved: 4, backorderLimit: 0, version: 3 }
+  const drift = { onHand: 0, reserved: 0 }
+  assert.deepEqual(repairOf(gone), { drift, reservedDelta: 0, restored })
+  assert.deepEqual(repairOf({ ...gone, promised: 6 }), { drift, reservedDelta: 2, restored })
+  assert.equal(repairOf({ ...gone, promised: 11 }), 'person')
+  assert.equal(repairOf({ ...gone, ledger: { ...right.ledger, versions: 2 } }), 'person')
+  const sold = { ...gone, ledger: { ...right.ledger, onHand: 1, reserved: 4 } }
+  assert.deepEqual(repairOf(sold), {
+    drift,
+    reservedDelta: 0,
+    restored: { onHand: 1, reserved: 4, backorderLimit: 3, version: 3 },
+  })
+})
+
+test('a place that neither ledger nor reservations know needs no row', () => {
+  const nowhere = { versions: 0, newest: 0, onHand: 0, reserved: 0 }
+  const row = { ...right, absent: true, onHand: 0, reserved: 0, version: 0, promised: 0, ledger: nowhere }
+  assert.deepEqual([kinds(row), repairOf(row)], [[], undefined])
+  assert.equal(repairOf({ ...row, promised: 1 }), 'person')
+})

@@ -2,12 +2,21 @@
 export interface Figures {
   readonly sku: string
   readonly location: string
+  /** There is no row: its figures are 0. */
+  readonly absent?: boolean
   readonly onHand: number
   readonly reserved: number
   readonly version: number
   readonly backorderLimit: number
   /** What the ledger adds up to: all of it, or the last proof and what came later. */
-  readonly ledger: { readonly versions: number; readonly newest: number; readonly onHand: number; readonly reserved: number }
+  readonly ledger: {
+    readonly versions: number
+    readonly newest: number
+    /** Movements whose version another one has as well. */
+    readonly doubled?: number
+    readonly onHand: number
+    readonly reserved: number
+  }
   /** Units that open reservations still wait for. */
   readonly promised: number
   /** The sums that were proved once, and what the same versions add up to now; only where the ledger was read from its beginning. */
@@ -37,8 +46,12 @@ export function judge(row: Figures): Finding[] {
     found: is,
     detail,
   })
+  if (row.absent)
+    return isUnknown(row) ? [] : [found('ledger', ledger.onHand, 0, 'The row is gone that ledger or reservations know.')]
   const findings: Finding[] = []
-  if (ledger.versions !== ledger.newest) {
+  if (ledger.doubled) {
+    findings.push(found('ledger', ledger.newest, ledger.newest + ledger.doubled, 'Versions are in the ledger more than once.'))
+  } else if (ledger.versions !== ledger.newest) {
     findings.push(found('ledger', ledger.newest, ledger.versions, 'Movements are missing from the ledger.'))
   } else if (ledger.newest !== version) {
     findings.push(found('ledger', ledger.newest, version, "The row's version is not that of its last movement."))
@@ -63,6 +76,9 @@ export function judge(row: Figures): Finding[] {
   return findings
 }
 
+/** Nothing ever was at a place without a row. */
+const isUnknown = ({ ledger, promised, proved }: Figures): boolean => ledger.newest === 0 && promised === 0 && proved == null
+
 const isRewritten = ({ proved, again }: Figures): boolean =>
   proved != null &&
   again != null &&
@@ -72,6 +88,16 @@ const isRewritten = ({ proved, again }: Figures): boolean =>
 export interface Repair {
   readonly drift: { readonly onHand: number; readonly reserved: number }
   readonly reservedDelta: number
+  /** Where the row is gone: what it is put back with before the rest is done. */
+  readonly restored?: RestoredRow
+}
+
+/** Settings are in no ledger: the backorder limit is what the promises need that were made, the others are lost. */
+export interface RestoredRow {
+  readonly onHand: number
+  readonly reserved: number
+  readonly backorderLimit: number
+  readonly version: number
 }
 
 /**
@@ -81,11 +107,25 @@ export interface Repair {
 export function repairOf(row: Figures): Repair | 'person' | undefined {
   const findings = judge(row)
   if (findings.length === 0) return undefined
+  if (row.absent) return restorationOf(row)
   if (findings.some(({ kind }) => kind === 'ledger')) return 'person'
   const { ledger, promised, backorderLimit } = row
   if (ledger.onHand < 0 || promised > ledger.onHand + backorderLimit) return 'person'
   return {
     drift: { onHand: row.onHand - ledger.onHand, reserved: row.reserved - ledger.reserved },
     reservedDelta: promised - ledger.reserved,
+  }
+}
+
+function restorationOf(row: Figures): Repair | 'person' {
+  const { ledger, promised } = row
+  const isWhole = ledger.versions > 0 && ledger.versions === ledger.newest && !ledger.doubled && !isRewritten(row)
+  if (!isWhole || ledger.onHand < 0 || ledger.reserved < 0) return 'person'
+  const backorderLimit = Math.max(ledger.reserved - ledger.onHand, 0)
+  if (promised > ledger.onHand + backorderLimit) return 'person'
+  return {
+    drift: { onHand: 0, reserved: 0 },
+    reservedDelta: promised - ledger.reserved,
+    restored: { onHand: ledger.onHand, reserved: ledger.reserved, backorderLimit, version: ledger.newest },
   }
 }

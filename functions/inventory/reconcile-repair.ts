@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { remember, remembered } from '../../shared/data/idempotency.ts'
 import type { Place } from '../../shared/data/locking-order.ts'
+import type { Queryable } from '../../shared/data/postgres.ts'
 import { Rejected } from '../../shared/errors.ts'
 import { Count, Id, Location, Sku } from '../../shared/fields.ts'
 import { type Call, Reply } from '../../shared/function/operation.ts'
 import { type Inventory, stockOperation } from './function.ts'
 import { examine } from './reconcile-batch.ts'
 import { type Drift, openDrifts } from './reconcile-drift.ts'
-import { type Figures, judge, type Repair, repairOf } from './reconcile-judge.ts'
+import { type Figures, judge, type Repair, type RestoredRow, repairOf } from './reconcile-judge.ts'
 
 /** Drifts looked at by one call: each reads the whole ledger of its row. */
 const limit = 100
@@ -34,7 +35,7 @@ export const repair = stockOperation({
   id: 'stock-repair',
   route: 'POST /v1/stock/reconciliation/repair',
   summary: 'Repair totals that drift',
-  description: `Brings totals to what the ledger and the open reservations prove, as movements of the kind \`repair\`. Looks again first, and writes only with \`apply\`. Give \`ids\`, or \`all\`: at most ${limit} drifts a call, the oldest first.`,
+  description: `Brings totals to what the ledger and the open reservations prove, as movements of the kind \`repair\`. A row that is gone is put back, without its settings. Looks again first, and writes only with \`apply\`. Give \`ids\`, or \`all\`: at most ${limit} drifts a call, the oldest first.`,
   allow: ['stock:write'],
   idempotent: true,
   deadline: 30_000,
@@ -78,7 +79,7 @@ const placeKey = ({ sku, location }: Place): string => `${location} ${sku}`
 
 async function look({ db }: Inventory, places: readonly Place[]): Promise<Map<string, Figures>> {
   const unique = [...new Map(places.map(place => [placeKey(place), place])).values()]
-  const { wrong } = await db.inventory.transaction(tx => examine(tx, { places: unique }, 'full'))
+  const { wrong } = await db.inventory.transaction(tx => examine(tx, unique, 'full'))
   return new Map(wrong.map(row => [placeKey(row), row]))
 }
 
@@ -96,7 +97,7 @@ async function repairPlace(
     if (apply) await close(deps, told.drifts, 'vanished', call.subject)
     return { ...told, outcome: 'vanished', detail: 'The row adds up.', from: null, to: null }
   }
-  const from = { onHand: row.onHand, reserved: row.reserved }
+  const from = row.absent ? null : { onHand: row.onHand, reserved: row.reserved }
   const detail = judge(row)
     .map(finding => finding.detail)
     .join(' ')
@@ -120,13 +121,24 @@ async function repairPlace(
  * Differences, because stock goes on moving between the look and the correction. The key follows from the drift and the differences:
  * of two who repair the same at once one does it.
  */
-function correct({ ledger }: Inventory, drifts: readonly Drift[], { drift, reservedDelta }: Repair, call: Call) {
+async function correct({ ledger, db }: Inventory, drifts: readonly Drift[], repair: Repair, call: Call): Promise<void> {
   const [{ id, sku, location }] = drifts as [Drift]
+  const { drift, reservedDelta, restored } = repair
+  if (restored) await restoreRow(db.inventory.sql, { sku, location }, restored)
   const key = `repair/${id}/${drift.onHand}/${drift.reserved}/${reservedDelta}`
   const lines = [{ sku, location, delta: 0, reservedDelta, drift }]
   const command = { kind: 'repair', lines, reason: 'reconciliation', reference: id, actor: call.subject } as const
-  return ledger.execute(command, { ...call, idempotencyKey: key, fingerprint: key }, 200, () => ({}))
+  await ledger.execute(command, { ...call, idempotencyKey: key, fingerprint: key }, 200, () => ({}))
 }
+
+/**
+ * As the ledger has it: the movement that follows then tells of it, with the next version. While the row was gone nothing could be
+ * written there, because a new row begins at a version that the ledger has already.
+ */
+const restoreRow = (sql: Queryable, { sku, location }: Place, { onHand, reserved, backorderLimit, version }: RestoredRow) => sql`
+  insert into stock (sku, location, on_hand, reserved, backorder_limit, version)
+  values (${sku}, ${location}, ${onHand}, ${reserved}, ${backorderLimit}, ${version})
+  on conflict do nothing`
 
 async function close({ db, now }: Inventory, ids: readonly string[], state: 'repaired' | 'vanished', by: string): Promise<void> {
   await db.inventory.sql`

@@ -14,13 +14,14 @@ interface Line {
 
 /**
  * The units that transfers took from the shelves and have not put back, by their movements, against what their lines say. Those that
- * are still in transit, or all of them.
+ * are still in transit, or all whose movements are still here: an archive leaves none behind that is in transit.
  */
 export async function examineTransfers(tx: Tx, after: string | undefined, mode: 'incremental' | 'full') {
   const [batch] = await tx<{ last: string | null; isEnd: boolean; wrong: Line[] }[]>`
     with chosen as materialized (
       select id, source from transfer
-      where (${after ?? null}::uuid is null or id > ${after ?? null}::uuid) and (${mode === 'full'}::boolean or state = 'in_transit')
+      where (${after ?? null}::uuid is null or id > ${after ?? null}::uuid) and (state = 'in_transit' or (
+        ${mode === 'full'}::boolean and created_at >= (select coalesce(max(ends), '-infinity') from movement_archive)))
       order by id limit ${batchTransfers}
     ),
     line as (

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction } from '../../test/environment.ts'
+import { beforeEach, test } from 'node:test'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 import { reconcileInventory } from './reconcile-round.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-let rounds: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  const env = { INVENTORY_DATABASE_URL: cloned.url }
-  ;[stock, rounds] = await Promise.all([startFunction(inventory, env), startFunction(reconcileInventory, env)])
-})
-after(async () => {
-  await Promise.all([stock.stop(), rounds.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const [stock, rounds] = await Promise.all([start(inventory), start(reconcileInventory)])
 
 let sku: string
 let number = 0
@@ -163,6 +150,76 @@ test('a movement that was rewritten behind its proof is found by a full proof, e
   assert.deepEqual(short(drift.ledger), [['ledger', sku, 10, 12]])
   assert.equal((await prove('incremental')).ok, false, 'a drifting row is read from its beginning by every proof')
   assert.deepEqual(await outcomes({ all: true, apply: true }), ['needs_person'])
+})
+
+for (const mode of ['incremental', 'full'] as const) {
+  test(`a row that was deleted by hand is found by what knows it (${mode}), and put back from the ledger`, async () => {
+    await prove('incremental')
+    const [before] = await sql`select on_hand::int, reserved::int, version::int from stock where sku = ${sku}`
+    await sql`delete from stock where sku = ${sku}`
+    const { ok, rows, drift } = await prove(mode)
+    assert.deepEqual([ok, rows, short(drift.ledger)], [false, 1, [['ledger', sku, 10, 0]]])
+    assert.equal((await prove(mode)).ok, false)
+    assert.equal(await driftEvents(), 1, 'told once')
+
+    assert.deepEqual((await repair({ all: true })).repairs[0]?.to, { onHand: 10, reserved: 4 })
+    assert.equal(await totals(), undefined, 'looking changes nothing')
+    assert.deepEqual(await outcomes({ all: true, apply: true }), ['repaired'])
+    assert.deepEqual(
+      [before, await totals()],
+      [
+        { on_hand: 10, reserved: 4, version: 2 },
+        { on_hand: 10, reserved: 4, version: 3 },
+      ],
+    )
+    assert.deepEqual([(await prove(mode)).ok, (await prove('full')).ok, await states()], [true, true, ['repaired']])
+    await stock.request('POST /v1/stock/receipts', { body: { lines: [{ sku, quantity: 1 }] } })
+    assert.deepEqual([(await totals())?.on_hand, (await prove(mode)).ok], [11, true], 'it goes on as before')
+  })
+
+  test(`a row that was deleted before any proof is found (${mode}) by its movements or by who waits for its units`, async () => {
+    await sql`delete from stock`
+    const { drift } = await prove(mode)
+    assert.deepEqual(short(drift.ledger), [
+      ['ledger', sku, 10, 0],
+      ['ledger', `${sku}-RIGHT`, 5, 0],
+    ])
+    await sql`truncate movement`
+    assert.deepEqual(short((await prove(mode)).drift.ledger), [['ledger', sku, 0, 0]], 'the other is known to nobody any more')
+    assert.deepEqual(await outcomes({ all: true, apply: true }), ['needs_person'])
+  })
+
+  test(`a movement that was added by hand is found (${mode}), and what to do with it a person must say`, async () => {
+    await prove('incremental')
+    await sql`insert into movement (sku, location, version, kind, on_hand_delta, reserved_delta, actor, at)
+      values (${sku}, 'main', 3, 'receive', 7, 0, 'somebody', now())`
+    assert.deepEqual(short((await prove(mode)).drift.ledger)[0], ['ledger', sku, 3, 2])
+    assert.deepEqual(await outcomes({ all: true, apply: true }), ['needs_person'])
+  })
+
+  test(`a reservation that was closed by hand is found (${mode}) though its row has not changed since it was proved`, async () => {
+    await prove('incremental')
+    await sql`update reservation set state = 'released', closed_at = now()`
+    assert.deepEqual(short((await prove(mode)).drift.reserved), [['reserved', sku, 0, 4]])
+    await sql`update reservation set state = 'open', closed_at = null`
+    assert.deepEqual([(await prove(mode)).ok, await states()], [true, ['vanished']])
+  })
+}
+
+test('of more rows than are looked at in one go each is proved once, and each that drifts is found', async () => {
+  await sql`insert into stock (sku, location, on_hand, version) select 'M-' || n, 'main', 1, 1 from generate_series(1, 12000) n`
+  await sql`insert into movement (sku, location, version, kind, on_hand_delta, reserved_delta, actor, at)
+    select sku, location, 1, 'receive', 1, 0, 'somebody', now() from stock where sku like 'M-%'`
+  for (const mode of ['incremental', 'full'] as const) {
+    const { ok, rows, movements } = await prove(mode)
+    assert.deepEqual([ok, rows, movements], [true, 12_002, 12_003])
+  }
+  await sql`update stock set on_hand = 2 where sku in ('M-1', 'M-9999')`
+  await sql`delete from stock where sku = 'M-5000'`
+  for (const mode of ['incremental', 'full'] as const) {
+    const { rows, drift } = await prove(mode)
+    assert.deepEqual([rows, drift.ledger.map(found => found.sku).sort()], [12_001, ['M-1', 'M-5000', 'M-9999']])
+  }
 })
 
 test('two repairs of one drift at once correct it once', async () => {

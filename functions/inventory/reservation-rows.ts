@@ -1,3 +1,4 @@
+import type postgres from 'postgres'
 import type { Sql } from '../../shared/data/postgres.ts'
 import { together } from '../../shared/data/together.ts'
 import type { Short, Writes } from './batch.ts'
@@ -5,6 +6,9 @@ import { completed, freshLine, type Reservation, type ReservationLine } from './
 
 type Header = Omit<Reservation, 'lines'>
 type LineRow = ReservationLine & { readonly id: string }
+
+/** Sent when it is waited for; until then it can be part of another one. */
+export type Statement = postgres.PendingQuery<postgres.Row[]>
 
 const noLock = Promise.resolve([])
 
@@ -81,7 +85,7 @@ function reservationsOf(headers: readonly Header[], lines: readonly LineRow[]): 
   }))
 }
 
-export function insertReservations(connection: Sql, opened: Writes['opened'], now: Date): PromiseLike<unknown>[] {
+export function insertReservations(connection: Sql, opened: Writes['opened'], now: Date): Statement[] {
   if (opened.length === 0) return []
   const lines = opened.flatMap(({ reservation }) => reservation.lines.map(line => ({ ...line, id: reservation.id })))
   return [

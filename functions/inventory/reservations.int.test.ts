@@ -1,23 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type RequestOptions, type Started, startFunction } from '../../test/environment.ts'
+import { beforeEach, test } from 'node:test'
+import type { RequestOptions, Started } from '../../test/environment.ts'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let one: Started
-let other: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 2 })
-  const env = { INVENTORY_DATABASE_URL: cloned.url, DATABASE_POOL: '4' }
-  ;[one, other] = await Promise.all([startFunction(inventory, env), startFunction(inventory, env)])
-})
-after(async () => {
-  await Promise.all([one.stop(), other.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const [one, other] = await Promise.all([start(inventory, { DATABASE_POOL: '4' }), start(inventory, { DATABASE_POOL: '4' })])
 
 interface Line {
   sku: string

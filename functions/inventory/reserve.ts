@@ -24,6 +24,7 @@ export const reserve = stockOperation({
     'Promises units to somebody until the reservation is committed, released or expires. All lines or none, unless a part is wanted. A line without a location is taken from `main`, or with a `strategy` from the active locations that it chooses; the answer names them.',
   allow: ['stock:write'],
   idempotent: true,
+  shed: true,
   status: 201,
   problems: ['insufficient_stock'],
   example: { lines: [{ sku: '85123A', location: 'main', quantity: 6 }], ttl: 900, reference: 'INV-536365' },

@@ -1,27 +1,16 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction } from '../../test/environment.ts'
+import { test } from 'node:test'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 import { walkLimit } from './walk.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 1 })
-  stock = await startFunction(inventory, { INVENTORY_DATABASE_URL: cloned.url })
-  await sql`
-    insert into stock (sku, location, on_hand, reserved, safety_stock, version)
-    select sku, location, on_hand, reserved, safety_stock, 1
-    from (values ('AB-1', 'east', 10, 0, 0), ('AB-1', 'west', 5, 1, 4), ('AB-2', 'west', 3, 2, 0), ('ABC', 'east', 0, 0, 0),
-                 ('AC-1', 'west', 9, 0, 2), ('B', 'east', 20, 0, 0)) as given (sku, location, on_hand, reserved, safety_stock)`
-})
-after(async () => {
-  await Promise.all([stock.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const stock = await start(inventory)
+await sql`
+  insert into stock (sku, location, on_hand, reserved, safety_stock, version)
+  select sku, location, on_hand, reserved, safety_stock, 1
+  from (values ('AB-1', 'east', 10, 0, 0), ('AB-1', 'west', 5, 1, 4), ('AB-2', 'west', 3, 2, 0), ('ABC', 'east', 0, 0, 0),
+               ('AC-1', 'west', 9, 0, 2), ('B', 'east', 20, 0, 0)) as given (sku, location, on_hand, reserved, safety_stock)`
 
 interface Level {
   sku: string

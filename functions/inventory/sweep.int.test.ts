@@ -1,30 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import postgres from 'postgres'
-import { type ClonedDatabase, cloneDatabase, type Started, startFunction } from '../../test/environment.ts'
+import { test } from 'node:test'
+import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
 import { restoreStock } from './restore.ts'
 import { sweepInventory } from './sweep.ts'
 
-let cloned: ClonedDatabase
-let sql: postgres.Sql
-let stock: Started
-let sweep: Started
-let restore: Started
-before(async () => {
-  cloned = await cloneDatabase('inventory')
-  sql = postgres(cloned.url, { max: 1 })
-  stock = await startFunction(inventory, { INVENTORY_DATABASE_URL: cloned.url })
-  const withStock = { FUNCTION_URL: stock.url.replace('//', '//{name}@') }
-  ;[sweep, restore] = await Promise.all([
-    startFunction(sweepInventory, { ...withStock, INVENTORY_DATABASE_URL: cloned.url }),
-    startFunction(restoreStock, withStock),
-  ])
-})
-after(async () => {
-  await Promise.all([stock.stop(), sweep.stop(), restore.stop(), sql.end()])
-  await cloned.drop()
-})
+const { sql, start } = await ownDatabase('inventory')
+const stock = await start(inventory)
+const withStock = { FUNCTION_URL: stock.url.replace('//', '//{name}@') }
+const [sweep, restore] = await Promise.all([start(sweepInventory, withStock), start(restoreStock, withStock)])
 
 const ask = (route: string, body: unknown) => stock.request<{ id: string; state: string }>(route, { body })
 const reserve = async (sku: string, quantity: number) =>

@@ -1,23 +1,38 @@
 import type { Sql } from '../../shared/data/postgres.ts'
-import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
+import { outboxInsert, outboxRow } from '../../shared/events/outbox.ts'
 import type { Remembered, Writes } from './batch.ts'
 import type { StockCommand } from './decide.ts'
-import { insertReservations, updateReservations } from './reservation-rows.ts'
+import { insertReservations, type Statement, updateReservations } from './reservation-rows.ts'
 import { available, type StockRow } from './stock.ts'
 import { insertTransfers, updateTransfers } from './transfer-rows.ts'
 
 /** The statements of a batch, to be sent in one go. */
 export function write(connection: Sql, writes: Writes, newId: () => string, now: Date): PromiseLike<unknown>[] {
   const { rows, movements, opened, changed, dispatched, moved, remembered } = writes
-  return [
+  const parts = [
     ...(rows.length > 0 ? [updateRows(connection, rows, movements), insertMovements(connection, movements, now)] : []),
     ...insertReservations(connection, opened, now),
+    ...(remembered.length > 0 ? [insertRemembered(connection, remembered)] : []),
+    ...(rows.length > 0 ? [outboxInsert(connection, changedEvents(rows, movements, newId))] : []),
+  ]
+  return [
+    ...asOne(connection, parts),
+    // After those of the first one: what was opened in this batch may be changed in it too.
     ...updateReservations(connection, changed, now),
     ...insertTransfers(connection, dispatched, now),
     ...updateTransfers(connection, moved, now),
-    ...(remembered.length > 0 ? [insertRemembered(connection, remembered)] : []),
-    ...(rows.length > 0 ? [insertOutbox(connection, changedEvents(rows, movements, newId))] : []),
   ]
+}
+
+/**
+ * Statements that touch different tables, as one. Each one that is sent by itself costs a write to the socket and a turn of the
+ * server: for a batch of thirty reservations half a millisecond of the driver's and of the server's time.
+ */
+function asOne(connection: Sql, parts: readonly Statement[]): Statement[] {
+  const [last, ...before] = parts.toReversed()
+  if (!last || before.length === 0) return [...parts]
+  const named = before.reverse().map((part, at) => connection`${connection(`part_${at}`)} as (${part})`)
+  return [connection`with ${named.reduce((all, part) => connection`${all}, ${part}`)} ${last}`]
 }
 
 /** One statement for totals and settings: between two, a row could break a rule that it keeps at the end. */

@@ -39,10 +39,11 @@ after(async () => {
   await cloned.drop()
 })
 
-const raised = (alertId: string, instance = sending) =>
+const raised = (alertId: string, instance = sending, telling = 1) =>
   instance.deliver('tidemark.alert.raised.v1', {
     ...{ alertId, sku: '85123A', location: 'main', severity: 'low', available: 3, threshold: 12, stockVersion: 7 },
     raisedAt: Date.now(),
+    telling,
   })
 
 /** Mails that the provider took and that speak of the alert. */
@@ -68,6 +69,12 @@ test('an alert that is told twice is mailed once', async () => {
     1,
     '85123A is low at main: 3 left',
   ])
+})
+
+test('an alert that is told again because it got worse, or its snooze is over, is mailed again, once', async () => {
+  const alert = randomUUID()
+  for (const telling of [1, 2, 2, 1]) assert.equal(await raised(alert, sending, telling), 204)
+  assert.equal(await mailsAbout(alert), 2)
 })
 
 test('an address is sealed in the database and masked in answers', async () => {
@@ -103,5 +110,5 @@ test('while the provider is away the event comes again, and then the mail goes o
 
 test('notifications are counted by state', async () => {
   const { body } = await reading.request<{ pending: number; sent: number; failed: number }>('GET /v1/notifications/summary')
-  assert.deepEqual(body, { pending: 0, sent: 3, failed: 1 })
+  assert.deepEqual(body, { pending: 0, sent: 5, failed: 1 })
 })

@@ -41,6 +41,7 @@ export const sendNotification = event({
     const claimed = await claim(db.notifications, {
       id: newId(),
       alertId: alert.alertId,
+      telling: alert.telling,
       recipient: await seal.seal(config.NOTIFY_TO),
       subject: message.subject,
       now: now(),
@@ -64,13 +65,13 @@ export const sendNotification = event({
  */
 async function claim(
   database: Database,
-  notification: { id: string; alertId: string; recipient: string; subject: string; now: Date },
+  notification: { id: string; alertId: string; telling: number; recipient: string; subject: string; now: Date },
 ): Promise<string | undefined> {
-  const { id, alertId, recipient, subject, now } = notification
+  const { id, alertId, telling, recipient, subject, now } = notification
   const [row] = await database.sql<{ id: string }[]>`
-    insert into notification as n (id, alert_id, channel, recipient, subject, state, attempts, traceparent, created_at, updated_at)
-    values (${id}, ${alertId}, 'email', ${recipient}, ${subject}, 'sending', 1, ${currentTraceparent()}, ${now}, ${now})
-    on conflict (alert_id, channel) do update set attempts = n.attempts + 1, updated_at = excluded.updated_at
+    insert into notification as n (id, alert_id, telling, channel, recipient, subject, state, attempts, traceparent, created_at, updated_at)
+    values (${id}, ${alertId}, ${telling}, 'email', ${recipient}, ${subject}, 'sending', 1, ${currentTraceparent()}, ${now}, ${now})
+    on conflict (alert_id, telling, channel) do update set attempts = n.attempts + 1, updated_at = excluded.updated_at
       where n.state = 'sending'
     returning id`
   return row?.id

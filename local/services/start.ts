@@ -31,6 +31,8 @@ export interface StartOptions {
   ports?: 'preferred' | 'free'
   /** The IPv4 address of this machine at which all of them listen, for pods that reach it there. Default: the loopback alone. */
   host?: string
+  /** Of Postgres, beside the usual ones. */
+  postgresSettings?: Record<string, string>
   say: Say
   /** Default true: a service that dies is started again, at most 10 times in a row. */
   restart?: boolean
@@ -70,7 +72,7 @@ export async function startServices(options: StartOptions): Promise<Services> {
   const java = once(() => chooseJava(tools.java, machine.python?.pip ? tools.python : undefined, cache, say))
   const shared = { dataDir, cache, host, say, book, java }
   const make: Record<ServiceName, () => Promise<{ service: Service; url: string }>> = {
-    postgres: () => postgresService({ ...shared, choosePort: portOf('postgres') }),
+    postgres: () => postgresService({ ...shared, settings: options.postgresSettings ?? {}, choosePort: portOf('postgres') }),
     redis: () => redisService({ ...shared, redisServer: tools.redisServer, choosePort: portOf('redis') }),
     kafka: () => kafkaService({ ...shared, choosePort: name => portOf(name)() }),
     registry: () => registryService({ ...shared, postgresUrl: () => started('postgres'), choosePort: portOf('registry') }),

@@ -110,3 +110,122 @@ test('a command that a transaction forgot is a failure on our side, not silence'
   const commit = new GroupCommit<number, number>(async () => [])
   await assert.rejects(commit.submit(1), error => error instanceof Transient && error.code === 'internal')
 })
+
+test('a command that nobody waits for any more is refused as overloaded and never run', async () => {
+  const ran: string[] = []
+  const inFlight = Promise.withResolvers<void>()
+  const commit = new GroupCommit<string, string>(async batch => {
+    ran.push(...batch)
+    await inFlight.promise
+    return batch.map(answer => ({ answer }))
+  })
+  const first = commit.submit('first')
+  await turn()
+  const hurried = commit.submit('hurried', Date.now() + 20)
+  const patient = commit.submit('patient', Date.now() + 60_000)
+  const refused = assert.rejects(hurried, error => error instanceof Transient && error.code === 'overloaded')
+  await new Promise(resolve => setTimeout(resolve, 40))
+  inFlight.resolve()
+  await refused
+  assert.deepEqual(await Promise.all([first, patient]), ['first', 'patient'])
+  assert.deepEqual(ran, ['first', 'patient'])
+  assert.equal(commit.waiting, 0)
+})
+
+test('a queue of commands that nobody waits for is left without a transaction, and the next command finds a writer', async () => {
+  const ran: string[] = []
+  const inFlight = Promise.withResolvers<void>()
+  const commit = new GroupCommit<string, string>(async batch => {
+    ran.push(batch.join())
+    await inFlight.promise
+    return batch.map(answer => ({ answer }))
+  })
+  const first = commit.submit('first')
+  await turn()
+  const hurried = ['a', 'b'].map(name => assert.rejects(commit.submit(name, Date.now() + 10), Transient))
+  await new Promise(resolve => setTimeout(resolve, 30))
+  inFlight.resolve()
+  await Promise.all([first, ...hurried])
+  assert.equal(await commit.submit('last'), 'last')
+  assert.deepEqual(ran, ['first', 'last'])
+})
+
+test('who will not wait as long as the first in the queue has is refused at once', async () => {
+  const inFlight = Promise.withResolvers<void>()
+  const commit = new GroupCommit<string, string>(async batch => {
+    await inFlight.promise
+    return batch.map(answer => ({ answer }))
+  })
+  const first = commit.submit('first')
+  await turn()
+  const second = commit.submit('second')
+  await new Promise(resolve => setTimeout(resolve, 40))
+  const began = performance.now()
+  await assert.rejects(
+    commit.submit('hurried', Date.now() + 20),
+    error => error instanceof Transient && error.code === 'overloaded',
+  )
+  assert.ok(performance.now() - began < 15)
+  const third = commit.submit('third', Date.now() + 10_000)
+  inFlight.resolve()
+  assert.deepEqual(await Promise.all([first, second, third]), ['first', 'second', 'third'])
+})
+
+test('it is saturated when more than a batch has waited too long, and not while the database only pauses', async () => {
+  let inFlight = Promise.withResolvers<void>()
+  const commit = new GroupCommit<number, number>(
+    async batch => {
+      await inFlight.promise
+      return batch.map(answer => ({ answer }))
+    },
+    { maxBatch: 2, maxWaiting: 100, maxDelay: 20 },
+  )
+  const answers = [commit.submit(0)]
+  await turn()
+  answers.push(commit.submit(1), commit.submit(2))
+  await new Promise(resolve => setTimeout(resolve, 30))
+  assert.equal(commit.saturated, false, 'all that waits goes with the next batch')
+  answers.push(commit.submit(3))
+  assert.equal(commit.saturated, true)
+  const before = inFlight
+  inFlight = Promise.withResolvers()
+  before.resolve()
+  await answers[0]
+  await turn()
+  assert.equal(commit.saturated, false, 'one waits, and less than a batch')
+  inFlight.resolve()
+  assert.deepEqual(await Promise.all(answers), [0, 1, 2, 3])
+})
+
+test('a few heavy commands saturate it like many light ones', async () => {
+  const inFlight = Promise.withResolvers<void>()
+  const commit = new GroupCommit<number, number>(
+    async batch => {
+      await inFlight.promise
+      return batch.map(answer => ({ answer }))
+    },
+    { maxBatch: 100, maxWaiting: 1_000, maxDelay: 20, weight: weight => weight },
+  )
+  const answers = [commit.submit(1)]
+  await turn()
+  answers.push(commit.submit(60))
+  await new Promise(resolve => setTimeout(resolve, 30))
+  assert.equal(commit.saturated, false)
+  answers.push(commit.submit(60))
+  assert.equal(commit.saturated, true)
+  inFlight.resolve()
+  assert.deepEqual(await Promise.all(answers), [1, 60, 60])
+  assert.equal(commit.saturated, false)
+})
+
+test('it is saturated with half of its queue, and takes the other half', async () => {
+  const commit = new GroupCommit<number, number>(async batch => batch.map(answer => ({ answer })), { maxWaiting: 4 })
+  const answers = [commit.submit(1)]
+  assert.equal(commit.saturated, false)
+  answers.push(commit.submit(2))
+  assert.equal(commit.saturated, true)
+  answers.push(commit.submit(3), commit.submit(4))
+  await assert.rejects(commit.submit(5), Transient)
+  assert.deepEqual(await Promise.all(answers), [1, 2, 3, 4])
+  assert.equal(commit.saturated, false)
+})

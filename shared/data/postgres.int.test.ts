@@ -23,7 +23,7 @@ test('a bigint is a number here', async () => {
 })
 
 test('lists arrive as they were given, whatever they hold', async () => {
-  const texts = ['', 'a,b', 'say "hi"', 'back\\\\slash', '{}', 'null', 'ünï', ' ', "it's"]
+  const texts = ['', 'a,b', 'say "hi"', 'back\\\\slash', '{}', 'null', 'ünï', ' ', "it's", 'two\nlines\t"and" \\', '\u0001', '😀']
   const numbers = [0, -1, 2 ** 53 - 1]
   const [row] = await database.sql<{ texts: unknown; numbers: unknown; missing: unknown; none: unknown }[]>`
     select to_jsonb(${texts}::text[]) as texts, to_jsonb(${numbers}::bigint[]) as numbers,

@@ -44,10 +44,18 @@ const arrayTypes = Object.fromEntries(
   ]),
 )
 
+/** What JSON writes as an escape that an array's text does not know: control characters, and halves of surrogate pairs. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const beyondJson = /[\u0000-\u001f\ud800-\udfff]/
+
+/** Quotes and backslashes are escaped alike in JSON and in an array's text, and JSON is written natively: quicker than value by value. */
 function arrayText(items: readonly unknown[]): string {
-  const quoted = items.map(item => (item === null ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`))
-  return `{${quoted.join(',')}}`
+  const json = JSON.stringify(items)
+  const isBeyond = json.includes('\\') && items.some(item => typeof item === 'string' && beyondJson.test(item))
+  return isBeyond ? `{${items.map(quoted).join(',')}}` : `{${json.slice(1, -1)}}`
 }
+
+const quoted = (item: unknown): string => (item === null ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`)
 
 export function openDatabase(options: {
   url: string

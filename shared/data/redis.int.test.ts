@@ -7,6 +7,17 @@ import { openRedis } from './redis.ts'
 const server = serviceUrls().redis
 const user = `test-${randomBytes(6).toString('hex')}`
 const admin = openRedis({ url: server, service: 'test' })
+/** Our own deadline of a command is short, and a busy machine may miss it: these commands may be repeated. */
+const done = (command: string, ...args: string[]) =>
+  until(
+    `Redis does ${command} ${args[0]}`,
+    () =>
+      admin.call(command, ...args).then(
+        () => true,
+        () => false,
+      ),
+    Boolean,
+  )
 after(async () => {
   await admin.call('acl', 'deluser', user)
   admin.disconnect()
@@ -18,7 +29,7 @@ test('a password can be changed under a running function: the next connection is
     () => admin.status,
     status => status === 'ready',
   )
-  await admin.call('acl', 'setuser', user, 'on', '>first', '~*', '+@all')
+  await done('acl', 'setuser', user, 'on', '>first', '~*', '+@all')
   const url = new URL(server)
   url.username = user
   url.password = 'first'
@@ -31,12 +42,16 @@ test('a password can be changed under a running function: the next connection is
       found => (found === 'ready') === awaited,
     )
   await status(true)
-  await admin.call('acl', 'setuser', user, 'resetpass', '>second')
-  await admin.call('client', 'kill', 'user', user)
+  await done('acl', 'setuser', user, 'resetpass', '>second')
+  await done('client', 'kill', 'user', user)
   await status(false)
   await assert.rejects(redis.ping())
   password = 'second'
   await status(true)
-  assert.equal(await redis.call('acl', 'whoami'), user)
+  await until(
+    'Redis says who is connected',
+    () => redis.call('acl', 'whoami').catch(() => undefined),
+    name => name === user,
+  )
   redis.disconnect()
 })

@@ -54,6 +54,20 @@ test('an event comes back as it was, in the Confluent wire format', async () => 
   )
 })
 
+test('a schema whose registration was interrupted before its compatibility was set is registered whole', async () => {
+  const type = 'tidemark.payment.refunded.v1'
+  const ask = async (method: string, path: string, body?: object) => {
+    const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+    const answer = await fetch(`${registryUrl}/${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+    return { status: answer.status, body: (await answer.json()) as { compatibilityLevel?: string } }
+  }
+  await ask('DELETE', `subjects/${type}`)
+  assert.equal((await ask('POST', `subjects/${type}/versions`, { schema: schemaOf(type) })).status, 200)
+  assert.notEqual((await ask('GET', `config/${type}`)).body.compatibilityLevel, 'BACKWARD')
+  await eventCodec(registryUrl).encoder(type)
+  assert.equal((await ask('GET', `config/${type}`)).body.compatibilityLevel, 'BACKWARD')
+})
+
 test('an event of an older writer is read with our own schema', async () => {
   const older = ownSchema()
   older.fields = older.fields.filter(field => field.name !== 'reference')

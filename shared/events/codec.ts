@@ -1,6 +1,7 @@
 import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import avro from 'avsc'
 import { Rejected, Transient } from '../errors.ts'
+import { exchange } from '../function/exchange.ts'
 import { type EventType, schemaOf } from './catalog.ts'
 import type { EventData } from './generated.ts'
 
@@ -46,8 +47,15 @@ export function eventCodec(registryUrl: string): EventCodec {
 
   async function makeEncoder(type: EventType): Promise<(data: never) => Buffer> {
     const { COMPATIBILITY, SchemaType } = await import('./registry-client.ts')
-    const { id } = await (await connected())
-      .register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
+    const client = await connected()
+    const register = () =>
+      client.register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
+    const { id } = await register()
+      .catch(async error => {
+        if (!isHalfRegistered(error)) throw error
+        await keepCompatible(registryUrl, type)
+        return register()
+      })
       .catch(cause => Promise.reject(unregistered(type, cause)))
     const own = ownType(type)
     const header = Buffer.alloc(headerLength)
@@ -113,6 +121,24 @@ export function eventCodec(registryUrl: string): EventCodec {
       return json as never
     },
   }
+}
+
+/**
+ * The client registers a schema and then says how its successors must fit it. Whoever is killed between the two leaves a subject that
+ * demands nothing, which the client refuses ever after.
+ */
+const isHalfRegistered = ({ name, message }: Error): boolean =>
+  name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)
+
+async function keepCompatible(registryUrl: string, type: EventType): Promise<void> {
+  const { status } = await exchange({
+    url: `${registryUrl}/config/${encodeURIComponent(type)}`,
+    method: 'PUT',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ compatibility: 'BACKWARD' }),
+    timeout: 5_000,
+  })
+  if (status !== 200) throw new Error(`The registry answered ${status}.`)
 }
 
 /** The registry's no is final: the schema is not compatible with those before it, or no schema. Anything else may pass. */

@@ -1,7 +1,7 @@
 // Derived from schemas/*.avsc by `npm run manifests`. Edit those.
 
 export interface EventData {
-  /** The stock of a SKU at a location has fallen to its threshold. */
+  /** The stock of a SKU at a location has fallen to its threshold; told again when it got worse or its snooze is over. */
   'tidemark.alert.raised.v1': {
     readonly alertId: string
     readonly sku: string
@@ -13,8 +13,10 @@ export interface EventData {
     /** The stock row’s version that raised it. */
     readonly stockVersion: number
     readonly raisedAt: number
+    /** Counts how often this alert was told, from 1. */
+    readonly telling: number
   }
-  /** The stock has recovered above the threshold’s hysteresis. */
+  /** The stock has recovered above the threshold’s hysteresis, or a person has resolved the alert. */
   'tidemark.alert.resolved.v1': {
     readonly alertId: string
     readonly sku: string
@@ -22,6 +24,8 @@ export interface EventData {
     readonly available: number
     readonly stockVersion: number
     readonly resolvedAt: number
+    /** Who resolved it; null when the stock recovered. */
+    readonly resolvedBy: null | string
   }
   /** A cycle count is over. */
   'tidemark.count.closed.v1': {
@@ -135,12 +139,12 @@ export const eventSchemas = {
   'tidemark.alert.raised.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.raised\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location has fallen to its threshold.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\",\"doc\":\"Units; the alert is raised at or below it.\"},{\"name\":\"stockVersion\",\"type\":\"long\",\"doc\":\"The stock row’s version that raised it.\"},{\"name\":\"raisedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.raised\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location has fallen to its threshold; told again when it got worse or its snooze is over.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\",\"doc\":\"Units; the alert is raised at or below it.\"},{\"name\":\"stockVersion\",\"type\":\"long\",\"doc\":\"The stock row’s version that raised it.\"},{\"name\":\"raisedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"telling\",\"type\":\"int\",\"doc\":\"Counts how often this alert was told, from 1.\",\"default\":1}]}",
   },
   'tidemark.alert.resolved.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis, or a person has resolved the alert.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"resolvedBy\",\"type\":[\"null\",\"string\"],\"doc\":\"Who resolved it; null when the stock recovered.\",\"default\":null}]}",
   },
   'tidemark.count.closed.v1': {
     topic: 'stock',

@@ -23,13 +23,15 @@ export const currentTraceparent = (): string => {
 
 /** Writes events in their order; the relay keeps it for each key. */
 export async function insertOutbox(sql: Queryable, rows: readonly OutboxRow[]): Promise<void> {
-  if (rows.length === 0) return
-  await sql`
-    insert into outbox (event_id, type, key, data, traceparent)
-    select * from unnest(
-      ${rows.map(row => row.id)}::uuid[], ${rows.map(row => row.type)}::text[], ${rows.map(row => row.key)}::text[],
-      ${rows.map(row => row.data)}::text[], ${rows.map(row => row.traceparent)}::text[])`
+  if (rows.length > 0) await outboxInsert(sql, rows)
 }
+
+/** The same, to be sent by its caller or to be part of a larger statement. */
+export const outboxInsert = (sql: Queryable, rows: readonly OutboxRow[]) => sql`
+  insert into outbox (event_id, type, key, data, traceparent)
+  select * from unnest(
+    ${rows.map(row => row.id)}::uuid[], ${rows.map(row => row.type)}::text[], ${rows.map(row => row.key)}::text[],
+    ${rows.map(row => row.data)}::text[], ${rows.map(row => row.traceparent)}::text[])`
 
 /** Makes events part of a transaction. */
 export const publish = (tx: Queryable, newId: () => string, events: readonly NewEvent[]): Promise<void> =>

@@ -73,7 +73,8 @@ export async function functionClient(options: {
       })
       if (answer.status >= 500 || answer.status === 429) {
         error = `${options.name} answered ${answer.status}`
-        throw new Transient('unavailable', `${error}.`, { retryAfter: Number(answer.headers['retry-after']) || 1 })
+        const code = isOverloaded(answer) ? 'overloaded' : 'unavailable'
+        throw new Transient(code, `${error}.`, { retryAfter: Number(answer.headers['retry-after']) || 1 })
       }
       return answer
     } catch (failure) {
@@ -103,7 +104,7 @@ export async function functionClient(options: {
           return read(await breaker.fire(() => attempt(call, deadline)), call, options.name)
         } catch (error) {
           const failure = transient(error, options.name)
-          const wait = 50 * 2 ** number * (0.5 + Math.random())
+          const wait = waitBefore(number, failure)
           const isLast = number === tries || !mayRepeat || breaker.opened || Date.now() + wait >= deadline
           if (!(failure instanceof Transient) || isLast) throw failure
           await new Promise(resolve => setTimeout(resolve, wait))
@@ -112,6 +113,14 @@ export async function functionClient(options: {
     },
   }
 }
+
+/** Milliseconds. Another instance takes what one that ends has refused; who has too much to do means the time that it says. */
+function waitBefore(number: number, failure: unknown): number {
+  const isOverloaded = failure instanceof Transient && failure.code === 'overloaded'
+  return isOverloaded ? failure.retryAfter * 1_000 * (1 + Math.random()) : 50 * 2 ** number * (0.5 + Math.random())
+}
+
+const isOverloaded = ({ status, body }: Answer): boolean => status === 503 && body.includes('"code":"overloaded"')
 
 /** opossum's own refusal, as what it means to the caller. */
 function transient(error: unknown, name: string): unknown {

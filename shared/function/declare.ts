@@ -23,6 +23,8 @@ export interface TidemarkFunction {
   readonly schedule?: Schedule
   /** Builds what the function keeps while it lives. Called once, before the first request. */
   readonly setup?: (deps: never) => unknown
+  /** Whether it has more work than it can do in time: it then refuses the operations that are `shed`. Asked with every such request. */
+  readonly saturated?: (deps: never) => boolean
   /** Takes every request itself, instead of operations. */
   readonly listener?: (deps: never, platform: Platform) => RawListener
   /** Takes every CloudEvent as it came, whatever its type. */
@@ -175,6 +177,7 @@ export function service<const U extends readonly Use[], C extends z.ZodObject = 
     visibility?: TidemarkFunction['visibility']
     setup?: (deps: Deps<U, z.output<C>>) => S | Promise<S>
     operations?: readonly Operation<Deps<U, z.output<C>> & S, z.ZodObject, z.ZodType>[]
+    saturated?: (deps: Deps<U, z.output<C>> & S) => boolean
     listener?: (deps: Deps<U, z.output<C>> & S, platform: Platform) => RawListener
     sink?: (deps: Deps<U, z.output<C>> & S) => EventSink
     run?: (deps: Deps<U, z.output<C>> & S, signal: AbortSignal) => Promise<void>
@@ -182,8 +185,8 @@ export function service<const U extends readonly Use[], C extends z.ZodObject = 
 ): TidemarkFunction {
   const { scale, config, operations, visibility, providers, ...rest } = definition
   return {
-    ...(rest as Omit<typeof rest, 'setup' | 'listener' | 'sink' | 'run'> &
-      Pick<TidemarkFunction, 'setup' | 'listener' | 'sink' | 'run'>),
+    ...(rest as Omit<typeof rest, 'setup' | 'saturated' | 'listener' | 'sink' | 'run'> &
+      Pick<TidemarkFunction, 'setup' | 'saturated' | 'listener' | 'sink' | 'run'>),
     providers: providers ?? [],
     config: config ?? z.object({}),
     scale: { ...standardScale, ...scale },

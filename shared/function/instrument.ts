@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { v7 as uuidv7, validate } from 'uuid'
+import { validate } from 'uuid'
 import { Transient } from '../errors.ts'
+import { newId } from '../ids.ts'
 import { runWork, type WorkContext } from '../telemetry/context.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { childOf, parseTraceparent, pooledBytes, type SpanKind, type SpanSink } from '../telemetry/trace.ts'
+import { childOf, parseTraceparent, type SpanKind, type SpanSink } from '../telemetry/trace.ts'
 import { sendProblem } from './problem.ts'
 
 export interface Telemetry {
@@ -42,7 +43,7 @@ export async function instrumented(
   const parent = parseTraceparent(work.traceparent ?? (request.headers.traceparent as string | undefined))
   const given = request.headers['x-request-id']
   const context: WorkContext = {
-    requestId: typeof given === 'string' && validate(given) ? given : uuidv7({ random: pooledBytes(16) }),
+    requestId: typeof given === 'string' && validate(given) ? given : newId(),
     trace: childOf(parent),
     spans: telemetry.spans,
     deadline: start + (asked > 0 ? Math.min(asked, work.deadline) : work.deadline),

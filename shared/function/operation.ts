@@ -93,6 +93,8 @@ export interface Operation<D = never, I extends z.ZodObject = z.ZodObject, O ext
   readonly also?: Readonly<Record<number, string>>
   readonly problems: readonly RejectedCode[]
   readonly idempotent: boolean
+  /** Refused while the function is saturated: new work, which may come again, and not what finishes or takes back older work. */
+  readonly shed: boolean
   readonly ifMatch: boolean
   /** Bytes a body may have. */
   readonly bodyLimit: number
@@ -117,6 +119,7 @@ export const operation =
     status: 200,
     problems: [],
     idempotent: false,
+    shed: false,
     ifMatch: false,
     bodyLimit: 1024 * 1024,
     deadline: 10_000,

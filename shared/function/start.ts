@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
 import { atStart, setting } from '../config.ts'
 import { builtFrom, liveConfig } from '../config-live.ts'
 import { Transient } from '../errors.ts'
+import { newId } from '../ids.ts'
 import type { TokenVerifier } from '../security/tokens.ts'
 import { createLog, type Log } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -80,7 +80,14 @@ export async function start(fn: TidemarkFunction, env: NodeJS.ProcessEnv): Promi
     failed: error => log.error({ cause: (error as Error).message }, 'spans cannot be exported'),
   })
   const opened = await openResources(fn, config, metrics)
-  const deps = { ...opened.deps, config, now: () => new Date(), newId: uuidv7, log, metrics } as unknown as Deps
+  const deps = {
+    ...opened.deps,
+    config,
+    now: () => new Date(),
+    newId,
+    log,
+    metrics,
+  } as unknown as Deps
   const own = await fn.setup?.(deps as never)
   const all = { ...deps, ...(own as object | undefined) }
 

@@ -5,7 +5,7 @@ export const scopes = {
   'orders:read': 'Read orders.',
   'orders:write': 'Place and cancel orders.',
   'alerts:read': 'Read thresholds and alerts.',
-  'alerts:write': 'Set thresholds.',
+  'alerts:write': 'Set thresholds; acknowledge, snooze and resolve alerts.',
   'notifications:read': 'Read what was sent to whom.',
   'ops:read': 'Read backlogs and dead letters.',
   'ops:write': 'Replay dead letters; put set-aside events back.',

@@ -84,9 +84,14 @@ test('a revision that cannot start never takes traffic: the one before goes on s
     const { status } = await serviceOf('inventory')
     assert.deepEqual([status?.latestCreatedRevisionName, status?.latestReadyRevisionName], [bad, before?.latestReadyRevisionName])
     assert.notEqual(status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True')
-    const [trouble] = await podTroubles(kubectl, namespace)
-    assert.equal(trouble?.name, 'inventory')
-    assert.match(trouble?.reason ?? '', /Which function\? There is no no-such-function/, 'who deploys is told why')
+    // Asked again, as a deployment does: for a moment after an end a container says neither that it waits nor how it ended.
+    await until(
+      'who deploys is told why',
+      60,
+      () => podTroubles(kubectl, namespace),
+      troubles =>
+        troubles.some(({ name, reason }) => name === 'inventory' && /Which function\? There is no no-such-function/.test(reason)),
+    )
     assert.ok(pod && !isReady(pod))
   } finally {
     await customers.stop()

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse } from 'csv-parse'
-import { Rejected } from '../../shared/errors.ts'
-import { type ImportKind, importColumns } from './import-columns.ts'
+import { Rejected } from '../errors.ts'
+import type { RowOf } from './columns.ts'
 
-/** Rows of one bulk call. */
+/** Rows that are done together. */
 export const chunkRows = 500
 
-/** Rows that follow each other in the file, ready for the bulk operation. */
+/** Rows that follow each other in the file. */
 export interface Chunk {
   /** The number of its first row; the row after the header is 1. */
   readonly first: number
@@ -27,13 +27,15 @@ const textLimit = 2 * 1024 * 1024 * 1024
  * Reads a file as it comes, no faster than its chunks are taken. Throws Rejected with the row's number where the file cannot be read
  * on; the rows before it have been given out by then.
  *
+ * @param kind what the file is for: the same rows for something else have another digest
+ * @param columns reads the header; throws Rejected that names the columns which are wrong
  * @param splitAt a row after which a chunk has to end: up to there an earlier run has come
  */
 export async function* csvChunks(
   body: Readable,
-  options: { kind: ImportKind; gzip: boolean; splitAt: number },
+  options: { kind: string; columns: (header: readonly string[]) => RowOf; gzip: boolean; splitAt: number },
 ): AsyncGenerator<Chunk> {
-  const { kind, gzip, splitAt } = options
+  const { kind, columns, gzip, splitAt } = options
   // A parser that fails drops the rows that it still holds, so it is told to skip instead, and the reading ends at the first skip.
   let failure: CsvError | undefined
   const on_skip = (error: CsvError | undefined) => {
@@ -46,7 +48,7 @@ export async function* csvChunks(
   if (gzip) pipeline(body, createGunzip(), decodeUtf8, parser, done)
   else pipeline(body, decodeUtf8, parser, done)
   const hash = createHash('sha256').update(kind)
-  let rowOf: ((cells: readonly string[]) => Record<string, unknown>) | undefined
+  let rowOf: RowOf | undefined
   let rows: Record<string, unknown>[] = []
   let read = 0
   const taken = (): Chunk => {
@@ -60,7 +62,7 @@ export async function* csvChunks(
       if (failure?.records === seen) break
       hash.update(JSON.stringify(cells))
       if (!rowOf) {
-        rowOf = importColumns(kind, cells)
+        rowOf = columns(cells)
         continue
       }
       rows.push(rowOf(cells))

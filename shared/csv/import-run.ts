@@ -1,29 +1,29 @@
-import { z } from 'zod'
-import type { Database } from '../../shared/data/postgres.ts'
-import { Rejected, Transient } from '../../shared/errors.ts'
-import type { FunctionClient } from '../../shared/function/call.ts'
-import { refusedColumn } from './import-columns.ts'
-import type { Chunk } from './import-csv.ts'
+import type { Database } from '../data/postgres.ts'
+import { Rejected } from '../errors.ts'
 import { type ImportRecord, keptErrors, type RowError, saveImport } from './import-record.ts'
+import type { Chunk } from './read.ts'
 
-export interface ImportDeps {
+/**
+ * Does the rows of a chunk, each once whatever happens: the import's id and the rows' numbers make a key.
+ * @returns the rows that were refused, once each row is done or refused
+ */
+export type Submit = (id: string, chunk: Chunk, signal: AbortSignal) => Promise<RowError[]>
+
+interface ImportDeps {
   readonly database: Database
-  readonly inventory: FunctionClient
   readonly now: () => Date
+  readonly submit: Submit
 }
 
-/** Bulk calls at once: while one is on its way back, the ledger has the next. */
+/** Chunks at once: while one is on its way back, the next is being done. */
 const chunksAtOnce = 3
 
 /** Milliseconds between two saves of the progress. */
 const saveEvery = 1_000
 
-/** Tries of what the ledger could not take, with up to five seconds between them: some 25 s in all. */
-const tries = 9
-
 /**
  * Does the rows of a file that no earlier run has settled. Whatever ends it, what was settled is saved; a row that was done and not
- * saved is known to the ledger by its key, and is not done again.
+ * saved is known by its key, and is not done again.
  */
 export async function runImport(
   deps: ImportDeps,
@@ -71,7 +71,7 @@ export async function runImport(
       }
       if (!settledSeen || given.state === 'done') throw otherFile()
       record = { ...record, rowsRead: Math.max(record.rowsRead, last) }
-      const refused = submit(deps, given.id, chunk, signal)
+      const refused = deps.submit(given.id, chunk, signal)
       // It is awaited later, after others may have failed.
       refused.catch(() => {})
       flights.push({ chunk, refused })
@@ -104,62 +104,3 @@ export class ImportStopped extends Error {
 }
 
 const otherFile = () => new Rejected('idempotency_key_reused', 'This import began with another file.')
-
-const BulkAnswer = z.object({
-  results: z.array(
-    z.object({
-      index: z.int(),
-      status: z.int(),
-      problem: z
-        .object({
-          code: z.string(),
-          title: z.string(),
-          detail: z.string().optional(),
-          errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
-        })
-        .optional(),
-    }),
-  ),
-})
-type BulkResult = z.output<typeof BulkAnswer>['results'][number]
-
-/** @returns the rows that were refused, once each row is done or refused */
-async function submit(deps: ImportDeps, id: string, chunk: Chunk, signal: AbortSignal): Promise<RowError[]> {
-  const refused: RowError[] = []
-  let waiting = chunk.rows.map((row, index) => ({ number: chunk.first + index, row }))
-  for (let attempt = 1; ; attempt++) {
-    const sent = waiting
-    let failure: unknown = new Transient('overloaded')
-    try {
-      const { results } = await deps.inventory.request({
-        method: 'POST',
-        path: '/v1/stock/bulk',
-        // The ledger's actor is this function: the reference leads from a movement to the import, which says by whom it was sent.
-        body: { rows: sent.map(({ number, row }) => ({ reference: `import:${id}`, ...row, key: String(number) })) },
-        idempotencyKey: `import:${id}`,
-        output: BulkAnswer,
-      })
-      for (const result of results) {
-        const number = sent[result.index]?.number ?? 0
-        if (result.status >= 400 && result.status < 500) refused.push(rowError(number, result))
-      }
-      waiting = results.filter(({ status }) => status >= 500).flatMap(({ index }) => sent[index] ?? [])
-      if (waiting.length === 0) return refused.sort((a, b) => a.row - b.row)
-    } catch (error) {
-      if (!(error instanceof Transient)) throw error
-      failure = error
-    }
-    if (attempt === tries || signal.aborted) throw failure
-    await new Promise(resolve => setTimeout(resolve, Math.min(100 * 2 ** attempt, 5_000)))
-  }
-}
-
-function rowError(row: number, { problem }: BulkResult): RowError {
-  const [first] = problem?.errors ?? []
-  return {
-    row,
-    code: problem?.code ?? 'invalid_input',
-    field: first ? refusedColumn(first.field) : null,
-    message: first?.message ?? problem?.detail ?? problem?.title ?? '',
-  }
-}

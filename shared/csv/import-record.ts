@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import type { Database, Queryable } from '../../shared/data/postgres.ts'
-import { Rejected } from '../../shared/errors.ts'
-import { Count, Id, Timestamp } from '../../shared/fields.ts'
-import { type ImportKind, importKinds } from './import-columns.ts'
+import type { Database, Queryable } from '../data/postgres.ts'
+import { Rejected } from '../errors.ts'
+import { Count, Id, Timestamp } from '../fields.ts'
 
+/** A client's file, and how far it came. Each database that takes files has the tables `import` and `import_error`. */
 export interface ImportRecord {
   readonly id: string
-  readonly kind: ImportKind
+  readonly kind: string
   readonly state: 'running' | 'stopped' | 'done'
   readonly rowsRead: number
   readonly rowsDone: number
@@ -34,23 +34,21 @@ export const ImportError = z
     field: z.string().nullable(),
     message: z.string(),
   })
-  .meta({ id: 'StockImportError' })
+  .meta({ id: 'ImportError' })
 
-export const ImportBody = z
-  .object({
-    id: Id,
-    kind: z.enum(importKinds),
-    state: z.enum(['running', 'stopped', 'done']).meta({ description: 'One that stopped goes on when the file is sent again.' }),
-    read: Count,
-    done: Count,
-    failed: Count.meta({ description: 'Rows that were refused: see the errors.' }),
-    reason: z.string().nullable().meta({ description: 'Why it stopped.' }),
-    by: z.string(),
-    startedAt: Timestamp,
-    updatedAt: Timestamp,
-    finishedAt: Timestamp.nullable(),
-  })
-  .meta({ id: 'StockImport' })
+export const ImportBody = z.object({
+  id: Id,
+  kind: z.string(),
+  state: z.enum(['running', 'stopped', 'done']).meta({ description: 'One that stopped goes on when the file is sent again.' }),
+  read: Count,
+  done: Count,
+  failed: Count.meta({ description: 'Rows that were refused: see the errors.' }),
+  reason: z.string().nullable().meta({ description: 'Why it stopped.' }),
+  by: z.string(),
+  startedAt: Timestamp,
+  updatedAt: Timestamp,
+  finishedAt: Timestamp.nullable(),
+})
 
 export const importBody = (record: ImportRecord): z.output<typeof ImportBody> => ({
   id: record.id,
@@ -79,7 +77,7 @@ export async function readImport(sql: Queryable, id: string): Promise<ImportReco
 /** Milliseconds without news after which a run counts as dead: it tells of itself with every chunk it settles. */
 const deadAfter = 90_000
 
-/** Within these a repetition is safe: the ledger forgets the keys of rows after 72 hours. */
+/** Within these a repetition is safe: keys are forgotten after 72 hours. */
 const resumableHours = 48
 
 export interface Claim {
@@ -87,7 +85,7 @@ export interface Claim {
   /** The Idempotency-Key, which names the import as well as its id does. */
   readonly key: string | undefined
   readonly byId: boolean
-  readonly kind: ImportKind
+  readonly kind: string
   readonly client: string
   readonly actor: string
   /** This run's own id. */

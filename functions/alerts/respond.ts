@@ -1,0 +1,13 @@
+import { service } from '../../shared/function/declare.ts'
+import { acknowledge } from './acknowledge.ts'
+import { acknowledgeMany } from './acknowledge-many.ts'
+import { resolve } from './resolve.ts'
+import { responseUses } from './response.ts'
+import { snooze } from './snooze.ts'
+
+export const respondToAlerts = service({
+  name: 'alerts-respond',
+  summary: 'Acknowledge, snooze and resolve alerts',
+  uses: responseUses,
+  operations: [acknowledgeMany, acknowledge, snooze, resolve],
+})
