@@ -23,7 +23,8 @@ export const loadAlertsForUpdate = (tx: Tx, ids: readonly string[]): PromiseLike
 
 export const alertColumns = (sql: Queryable) => sql`
   id, sku, location, state, severity, threshold, available, stock_version as "stockVersion", raised_at as "raisedAt",
-  resolved_at as "resolvedAt", snoozed_until as "snoozedUntil", telling`
+  resolved_at as "resolvedAt", snoozed_until as "snoozedUntil", telling, rule, category,
+  suggested_order as "suggestedOrder", muted`
 
 export const insertAlerts = (tx: Tx, alerts: readonly Alert[]) => tx`
   insert into alert (id, sku, location, state, severity, threshold, available, stock_version, raised_at)

@@ -24,7 +24,7 @@ export const alertStates = ['open', 'acknowledged', 'snoozed', 'resolved'] as co
 export type AlertState = (typeof alertStates)[number]
 
 /** From the harmless to the worst. */
-export const severities = ['low', 'out_of_stock'] as const
+export const severities = ['low', 'critical', 'out_of_stock'] as const
 export type Severity = (typeof severities)[number]
 
 export const isWorse = (one: Severity, than: Severity): boolean => severities.indexOf(one) > severities.indexOf(than)
@@ -71,6 +71,14 @@ export interface Alert {
   readonly snoozedUntil: Date | null
   /** How often it was told, from 1. */
   readonly telling: number
+  /** The type of threshold that raised it. */
+  readonly rule: string
+  /** Of the SKU, where it has one. */
+  readonly category: string | null
+  /** Units to order now, where enough is known to say so. */
+  readonly suggestedOrder: number | null
+  /** What keeps it from being told: `silence:<id>` or `inhibited:<why>`. */
+  readonly muted: string | null
 }
 
 export const severityOf = (available: number): Severity => (available <= 0 ? 'out_of_stock' : 'low')
@@ -88,21 +96,23 @@ export const newAlert = (id: string, stock: Seen, threshold: Threshold, now: Dat
   resolvedAt: null,
   snoozedUntil: null,
   telling: 1,
+  rule: 'absolute',
+  category: null,
+  suggestedOrder: null,
+  muted: null,
 })
 
-export function raisedEvent({
-  id: alertId,
-  sku,
-  location,
-  severity,
-  available,
-  threshold,
-  stockVersion,
-  raisedAt,
-  telling,
-}: Alert): NewEvent {
-  const data = { alertId, sku, location, severity, available, threshold, stockVersion, raisedAt: raisedAt.getTime(), telling }
-  return { type: 'tidemark.alert.raised.v1', data }
+export function raisedEvent(alert: Alert): NewEvent {
+  const { id: alertId, sku, location, severity, available, threshold, stockVersion, telling } = alert
+  const { category, rule, suggestedOrder, muted } = alert
+  const raisedAt = alert.raisedAt.getTime()
+  return {
+    type: 'tidemark.alert.raised.v1',
+    data: {
+      ...{ alertId, sku, location, severity, available, threshold, stockVersion, raisedAt, telling },
+      ...{ category, rule, suggestedOrder, muted },
+    },
+  }
 }
 
 /** @param resolvedBy null when the stock recovered */

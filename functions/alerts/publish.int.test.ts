@@ -38,7 +38,10 @@ beforeEach(() => {
 })
 
 const alert = { alertId: randomUUID(), sku: '85123A', location: 'main', available: 3, stockVersion: 7 }
-const raised = { ...alert, severity: 'low', threshold: 12, raisedAt: 1_767_225_600_000, telling: 1 } as const
+const raised = {
+  ...{ ...alert, severity: 'low', threshold: 12, raisedAt: 1_767_225_600_000, telling: 1 },
+  ...{ category: null, rule: 'absolute', suggestedOrder: null, muted: null },
+} as const
 
 test('an alert is offered to the Broker as JSON, with what a Trigger may filter by as attributes', async () => {
   const id = randomUUID()

@@ -44,6 +44,7 @@ const raised = (alertId: string, instance = sending, telling = 1) =>
     ...{ alertId, sku: '85123A', location: 'main', severity: 'low', available: 3, threshold: 12, stockVersion: 7 },
     raisedAt: Date.now(),
     telling,
+    ...{ category: null, rule: 'absolute', suggestedOrder: null, muted: null },
   })
 
 /** Mails that the provider took and that speak of the alert. */

@@ -1,12 +1,38 @@
 // Derived from schemas/*.avsc by `npm run manifests`. Edit those.
 
 export interface EventData {
+  /** Somebody is at it: nothing more about this alert needs to be escalated. */
+  'tidemark.alert.acknowledged.v1': {
+    readonly alertId: string
+    readonly sku: string
+    readonly location: string
+    readonly acknowledgedAt: number
+    readonly acknowledgedBy: string
+  }
+  /** Nobody has acknowledged the alert in time: the targets of the policy’s next step are told. */
+  'tidemark.alert.escalated.v1': {
+    readonly alertId: string
+    readonly sku: string
+    readonly location: string
+    readonly severity: 'low' | 'critical' | 'out_of_stock'
+    readonly available: number
+    readonly threshold: number
+    readonly category: null | string
+    readonly policyId: string
+    /** From 1; counts on through repetitions of the policy. */
+    readonly step: number
+    /** recipient:<id>, group:<name> or role:<name>. */
+    readonly targets: readonly string[]
+    /** Channels to use; empty for the recipients’ own preferences. */
+    readonly channels: readonly string[]
+    readonly escalatedAt: number
+  }
   /** The stock of a SKU at a location has fallen to its threshold; told again when it got worse or its snooze is over. */
   'tidemark.alert.raised.v1': {
     readonly alertId: string
     readonly sku: string
     readonly location: string
-    readonly severity: 'low' | 'out_of_stock'
+    readonly severity: 'low' | 'critical' | 'out_of_stock'
     readonly available: number
     /** Units; the alert is raised at or below it. */
     readonly threshold: number
@@ -15,6 +41,14 @@ export interface EventData {
     readonly raisedAt: number
     /** Counts how often this alert was told, from 1. */
     readonly telling: number
+    /** Of the SKU, where it has one. */
+    readonly category: null | string
+    /** The type of threshold that raised it: absolute, percentage, days_of_cover or forecast. */
+    readonly rule: string
+    /** Units to order now, where enough is known to say so. */
+    readonly suggestedOrder: null | number
+    /** What keeps it from being told: silence:<id> or inhibited:<why>. Null when it is to be told. */
+    readonly muted: null | string
   }
   /** The stock has recovered above the threshold’s hysteresis, or a person has resolved the alert. */
   'tidemark.alert.resolved.v1': {
@@ -43,6 +77,14 @@ export interface EventData {
     /** Lines to count. */
     readonly lines: number
     readonly openedAt: number
+  }
+  /** A notification waits to be sent. What it says stands in its row. */
+  'tidemark.notification.queued.v1': {
+    readonly notificationId: string
+    /** email, sms, push, pagerduty or webhook. */
+    readonly channel: string
+    /** How often it has been queued, from 1: each time is one event. */
+    readonly attempt: number
   }
   /** An order is over without effect: its stock goes back and its payment is returned. */
   'tidemark.order.cancelled.v1': {
@@ -80,6 +122,14 @@ export interface EventData {
       /** Minor units. */
       readonly unitPrice: number
     }[]
+  }
+  /** An urgent notification waits to be sent, in a lane of its own. What it says stands in its row. */
+  'tidemark.page.queued.v1': {
+    readonly notificationId: string
+    /** email, sms, push, pagerduty or webhook. */
+    readonly channel: string
+    /** How often it has been queued, from 1: each time is one event. */
+    readonly attempt: number
   }
   /** The payment was declined; another try needs another means of payment. */
   'tidemark.payment.failed.v1': {
@@ -136,10 +186,20 @@ export interface EventData {
 }
 
 export const eventSchemas = {
+  'tidemark.alert.acknowledged.v1': {
+    topic: 'alerts',
+    key: 'alertId',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.acknowledged\",\"name\":\"v1\",\"doc\":\"Somebody is at it: nothing more about this alert needs to be escalated.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"acknowledgedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"acknowledgedBy\",\"type\":\"string\"}]}",
+  },
+  'tidemark.alert.escalated.v1': {
+    topic: 'alerts',
+    key: 'alertId',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.escalated\",\"name\":\"v1\",\"doc\":\"Nobody has acknowledged the alert in time: the targets of the policy’s next step are told.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\"},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"policyId\",\"type\":\"string\"},{\"name\":\"step\",\"type\":\"int\",\"doc\":\"From 1; counts on through repetitions of the policy.\"},{\"name\":\"targets\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"recipient:<id>, group:<name> or role:<name>.\"},{\"name\":\"channels\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"Channels to use; empty for the recipients’ own preferences.\",\"default\":[]},{\"name\":\"escalatedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+  },
   'tidemark.alert.raised.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.raised\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location has fallen to its threshold; told again when it got worse or its snooze is over.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\",\"doc\":\"Units; the alert is raised at or below it.\"},{\"name\":\"stockVersion\",\"type\":\"long\",\"doc\":\"The stock row’s version that raised it.\"},{\"name\":\"raisedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"telling\",\"type\":\"int\",\"doc\":\"Counts how often this alert was told, from 1.\",\"default\":1}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.raised\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location has fallen to its threshold; told again when it got worse or its snooze is over.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\",\"doc\":\"Units; the alert is raised at or below it.\"},{\"name\":\"stockVersion\",\"type\":\"long\",\"doc\":\"The stock row’s version that raised it.\"},{\"name\":\"raisedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"telling\",\"type\":\"int\",\"doc\":\"Counts how often this alert was told, from 1.\",\"default\":1},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"doc\":\"Of the SKU, where it has one.\",\"default\":null},{\"name\":\"rule\",\"type\":\"string\",\"doc\":\"The type of threshold that raised it: absolute, percentage, days_of_cover or forecast.\",\"default\":\"absolute\"},{\"name\":\"suggestedOrder\",\"type\":[\"null\",\"long\"],\"doc\":\"Units to order now, where enough is known to say so.\",\"default\":null},{\"name\":\"muted\",\"type\":[\"null\",\"string\"],\"doc\":\"What keeps it from being told: silence:<id> or inhibited:<why>. Null when it is to be told.\",\"default\":null}]}",
   },
   'tidemark.alert.resolved.v1': {
     topic: 'alerts',
@@ -156,6 +216,11 @@ export const eventSchemas = {
     key: 'location',
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so. Null: named SKUs, or all.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
+  'tidemark.notification.queued.v1': {
+    topic: 'notifications',
+    key: 'notificationId',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.notification.queued\",\"name\":\"v1\",\"doc\":\"A notification waits to be sent. What it says stands in its row.\",\"topic\":\"notifications\",\"key\":\"notificationId\",\"fields\":[{\"name\":\"notificationId\",\"type\":\"string\"},{\"name\":\"channel\",\"type\":\"string\",\"doc\":\"email, sms, push, pagerduty or webhook.\"},{\"name\":\"attempt\",\"type\":\"int\",\"doc\":\"How often it has been queued, from 1: each time is one event.\",\"default\":1}]}",
+  },
   'tidemark.order.cancelled.v1': {
     topic: 'orders',
     key: 'orderId',
@@ -170,6 +235,11 @@ export const eventSchemas = {
     topic: 'orders',
     key: 'orderId',
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.order.placed\",\"name\":\"v1\",\"doc\":\"An order holds its stock and waits for its payment.\",\"topic\":\"orders\",\"key\":\"orderId\",\"fields\":[{\"name\":\"orderId\",\"type\":\"string\"},{\"name\":\"client\",\"type\":\"string\",\"doc\":\"The client that placed it.\"},{\"name\":\"reservationId\",\"type\":\"string\"},{\"name\":\"currency\",\"type\":\"string\",\"doc\":\"ISO 4217.\"},{\"name\":\"total\",\"type\":\"long\",\"doc\":\"Minor units.\"},{\"name\":\"paymentToken\",\"type\":\"string\",\"doc\":\"The gateway’s token for the means of payment; never a card number.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"lines\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"OrderLine\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"quantity\",\"type\":\"long\"},{\"name\":\"unitPrice\",\"type\":\"long\",\"doc\":\"Minor units.\"}]}}}]}",
+  },
+  'tidemark.page.queued.v1': {
+    topic: 'notifications-urgent',
+    key: 'notificationId',
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.page.queued\",\"name\":\"v1\",\"doc\":\"An urgent notification waits to be sent, in a lane of its own. What it says stands in its row.\",\"topic\":\"notifications-urgent\",\"key\":\"notificationId\",\"fields\":[{\"name\":\"notificationId\",\"type\":\"string\"},{\"name\":\"channel\",\"type\":\"string\",\"doc\":\"email, sms, push, pagerduty or webhook.\"},{\"name\":\"attempt\",\"type\":\"int\",\"doc\":\"How often it has been queued, from 1: each time is one event.\",\"default\":1}]}",
   },
   'tidemark.payment.failed.v1': {
     topic: 'payments',
