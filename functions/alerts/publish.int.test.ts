@@ -39,7 +39,7 @@ beforeEach(() => {
 
 const alert = { alertId: randomUUID(), sku: '85123A', location: 'main', available: 3, stockVersion: 7 }
 const raised = {
-  ...{ ...alert, severity: 'low', threshold: 12, raisedAt: 1_767_225_600_000, telling: 1 },
+  ...{ ...alert, severity: 'low' as const, threshold: 12, raisedAt: 1_767_225_600_000, telling: 1 },
   ...{ category: null, rule: 'absolute', suggestedOrder: null, muted: null },
 } as const
 
