@@ -14,6 +14,12 @@ const nothing = Promise.resolve([])
 const nothingBefore: [Reservation[], Transfer[], Map<string, SourceLocation[]>] = [[], [], new Map()]
 
 /**
+ * All statements of the ledger look rows up. A connection keeps the plans that it makes, and one that was made while a table was small
+ * would read all of it, ever longer as it grows: milliseconds a batch until the server has next analysed the table.
+ */
+export const begin = (connection: Sql) => connection.unsafe('begin; set local enable_seqscan = off')
+
+/**
  * Locks what a batch touches. Rows that are to come into being are made before any is locked, so that nobody waits for a new row while
  * another waits for a locked one; and they are looked for first, because mostly all are there.
  */
@@ -23,7 +29,7 @@ export async function load(connection: Sql, batch: readonly Submitted[]): Promis
   const missing = created.filter(place => !found.has(keyOf(place)))
   if (missing.length === 0) return loaded
   // The locks go with the transaction.
-  await together([connection`rollback`, connection`begin`, createRows(connection, missing)])
+  await together([connection`rollback`, begin(connection), createRows(connection, missing)])
   return lock(connection, batch)
 }
 
