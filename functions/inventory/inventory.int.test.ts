@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
+import type { SharingEvent } from '../../shared/events/outbox.ts'
 import { type RequestOptions, until } from '../../test/environment.ts'
 import { ownDatabase } from '../../test/own-database.ts'
 import { inventory } from './inventory.ts'
@@ -220,6 +221,23 @@ test('every change is an event in the transaction that made it', async () => {
     ],
   )
   assert.ok(rows[0]?.traceparent.startsWith(`00-${'e'.repeat(32)}-`))
+})
+
+test('the changes of one request are events of their own that share rows', async () => {
+  const lines = Array.from({ length: 100 }, (_, index) => ({ sku: `${sku}-${index}`, quantity: index + 1 }))
+  await ask('POST /v1/stock/receipts', { lines })
+  const rows = await sql<{ data: SharingEvent[] }[]>`
+    select data::jsonb as data from outbox where key = '' and data like ${`%"${sku}-%`} order by id`
+  assert.ok(rows.length < 10, `${rows.length} rows`)
+  const events = rows.flatMap(row => row.data)
+  assert.equal(new Set(events.map(({ id }) => id)).size, 100)
+  assert.deepEqual(
+    events.map(({ key, data }) => [key, data]),
+    lines.map(({ sku, quantity }) => [
+      sku,
+      { sku, location: 'main', onHand: quantity, reserved: 0, available: quantity, version: 1, kind: 'receive', reference: null },
+    ]),
+  )
 })
 
 test('stock can be walked page by page, and filtered', async () => {

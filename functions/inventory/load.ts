@@ -14,10 +14,29 @@ const nothing = Promise.resolve([])
 const nothingBefore: [Reservation[], Transfer[], Map<string, SourceLocation[]>] = [[], [], new Map()]
 
 /**
- * Locks what a batch touches, always in this order, so that nobody waits in a circle: owners, reservations and transfers by their ids,
- * then rows by their place.
+ * All statements of the ledger look rows up. A connection keeps the plans that it makes, and one that was made while a table was small
+ * would read all of it, ever longer as it grows: milliseconds a batch until the server has next analysed the table.
+ */
+export const begin = (connection: Sql) => connection.unsafe('begin; set local enable_seqscan = off')
+
+/**
+ * Locks what a batch touches. Rows that are to come into being are made before any is locked, so that nobody waits for a new row while
+ * another waits for a locked one; and they are looked for first, because mostly all are there.
  */
 export async function load(connection: Sql, batch: readonly Submitted[]): Promise<Loaded> {
+  const { created, ...loaded } = await lock(connection, batch)
+  const found = new Set(loaded.rows.map(keyOf))
+  const missing = created.filter(place => !found.has(keyOf(place)))
+  if (missing.length === 0) return loaded
+  // The locks go with the transaction.
+  await together([connection`rollback`, begin(connection), createRows(connection, missing)])
+  return lock(connection, batch)
+}
+
+/**
+ * Always in this order, so that nobody waits in a circle: owners, reservations and transfers by their ids, then rows by their place.
+ */
+async function lock(connection: Sql, batch: readonly Submitted[]): Promise<Loaded & { created: readonly Place[] }> {
   const commands = batch.map(({ command }) => command)
   const ids = commands.flatMap(command => (isOfReservation(command) ? command.id : []))
   const owners = commands.flatMap(command => (command.kind === 'reserve' ? (command.owner ?? []) : []))
@@ -43,12 +62,11 @@ export async function load(connection: Sql, batch: readonly Submitted[]): Promis
   ])
   const keys = batch.flatMap(({ idempotencyKey }) => idempotencyKey ?? [])
   // In this order: a repetition on another instance waits for the row's lock, and then sees the answer of the first.
-  const [, rows, remembered] = await together([
-    created.length > 0 ? createRows(connection, created) : nothing,
+  const [rows, remembered] = await together([
     wanted.length > 0 ? lockRows(connection, wanted) : nothing,
     keys.length > 0 ? readRemembered(connection, keys) : nothing,
   ])
-  return { rows, reservations, transfers, sources, remembered }
+  return { rows, reservations, transfers, sources, remembered, created }
 }
 
 type OfReservation = Extract<StockCommand, { kind: 'commit' | 'release' | 'return' | 'expire' | 'extend' }>
@@ -94,6 +112,8 @@ function placesOf(command: StockCommand, transfers: ReadonlyMap<string, Transfer
       return []
   }
 }
+
+const keyOf = ({ sku, location }: Place): string => `${location} ${sku}`
 
 /** Each place once, in locking order. */
 function places(all: readonly Place[]): Place[] {

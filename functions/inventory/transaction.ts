@@ -1,7 +1,7 @@
 import type { Database, Sql } from '../../shared/data/postgres.ts'
 import { together } from '../../shared/data/together.ts'
 import type { Loaded, Short, Submitted, Writes } from './batch.ts'
-import { load } from './load.ts'
+import { begin, load } from './load.ts'
 import { lockLapsed } from './reservation-rows.ts'
 import { write } from './write.ts'
 
@@ -27,7 +27,7 @@ export async function inOneTransaction<R>(
 
   async function work(connection: Sql): Promise<R> {
     try {
-      const [, loaded] = await together([connection`begin`.execute(), load(connection, batch)])
+      const [, loaded] = await together([begin(connection).execute(), load(connection, batch)])
       let { writes, short, result } = decide(loaded)
       const lapsed = short.length > 0 ? await lockLapsed(connection, short, now) : []
       if (lapsed.length > 0) ({ writes, short, result } = decide({ ...loaded, lapsed }))

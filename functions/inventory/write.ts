@@ -1,5 +1,5 @@
 import type { Sql } from '../../shared/data/postgres.ts'
-import { outboxInsert, outboxRow } from '../../shared/events/outbox.ts'
+import { outboxInsert, outboxRow, sharingRows } from '../../shared/events/outbox.ts'
 import type { Remembered, Writes } from './batch.ts'
 import type { StockCommand } from './decide.ts'
 import { insertReservations, type Statement, updateReservations } from './reservation-rows.ts'
@@ -13,7 +13,7 @@ export function write(connection: Sql, writes: Writes, newId: () => string, now:
     ...(rows.length > 0 ? [updateRows(connection, rows, movements), insertMovements(connection, movements, now)] : []),
     ...insertReservations(connection, opened, now),
     ...(remembered.length > 0 ? [insertRemembered(connection, remembered)] : []),
-    ...(rows.length > 0 ? [outboxInsert(connection, changedEvents(rows, movements, newId))] : []),
+    ...(rows.length > 0 ? [outboxInsert(connection, sharingRows(changedEvents(rows, movements, newId)))] : []),
   ]
   return [
     ...asOne(connection, parts),

@@ -117,9 +117,10 @@ test('an event that is not sent yet waits in its outbox; one that cannot be enco
   const sql = postgres(orders(), { max: 1 })
   const event = sql`gen_random_uuid(), 'tidemark.order.placed.v1', 'k', '{}', ''`
   await sql`insert into outbox (event_id, type, key, data, traceparent) values (${event})`
+  await sql`insert into outbox (event_id, type, key, data) values (gen_random_uuid(), 'tidemark.order.placed.v1', '', '[{}, {}]')`
   await sql`insert into outbox_set_aside (event_id, type, key, data, traceparent, created_at, error) values (${event}, now(), 'no such type')`
   const found = await backlog()
-  assert.deepEqual(found.outbox[1], { database: 'orders', pending: 1, setAside: 1 })
+  assert.deepEqual(found.outbox[1], { database: 'orders', pending: 3, setAside: 1 })
   assert.equal(found.drained, false)
   await sql`delete from outbox`
   await sql.end()

@@ -77,9 +77,11 @@ export const eventsBacklog = service({
   operations: [backlog, listSetAside, retrySetAside],
 })
 
+/** A row holds one event, or an array of several. */
 async function outboxOf(name: string, database: Database) {
   const [counts] = await database.sql<{ pending: number; setAside: number }[]>`
-    select (select count(*) from outbox) as pending, (select count(*) from outbox_set_aside) as "setAside"`
+    select (select coalesce(sum(case when data is json array then json_array_length(data::json) else 1 end), 0)::bigint from outbox) as pending,
+           (select count(*) from outbox_set_aside) as "setAside"`
   return { database: name, ...(counts as { pending: number; setAside: number }) }
 }
 

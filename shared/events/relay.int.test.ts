@@ -14,7 +14,7 @@ import {
 import { type Database, openDatabase } from '../data/postgres.ts'
 import { eventCodec } from './codec.ts'
 import { openKafka } from './kafka.ts'
-import { insertOutbox, outboxRow } from './outbox.ts'
+import { insertOutbox, outboxRow, sharingRows } from './outbox.ts'
 import { type RelayMetrics, relay } from './relay.ts'
 
 const codec = eventCodec(serviceUrls().registry)
@@ -160,6 +160,34 @@ test('an event that cannot be encoded is set aside with the reason, and the othe
   >`select event_id as "eventId", error from outbox_set_aside`
   assert.deepEqual(aside.map(row => row.eventId).sort(), [bad.id, nonsense.id, unknown.id].sort())
   assert.ok(aside.every(row => row.error.length > 0))
+})
+
+test('events that share rows arrive each by itself, with its own id and trace, in the order of its key', async () => {
+  const traces = [`00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`]
+  const events = Array.from({ length: 200 }, (_, index) => changed(`P-${index % 3}`, index + 1, traces[index % 2]))
+  const bad = { ...changed('P-0', 201, traces[0]), data: '{"sku":"P-0"}' }
+  const rows = sharingRows([...events.slice(0, 50), bad, ...events.slice(50)])
+  assert.ok(rows.length < 20, `${rows.length} rows`)
+  await insertOutbox(database.sql, rows)
+  await insertOutbox(database.sql, [changed('P-0', 202), { ...changed('P-0', 203), data: '[not json' }])
+  const one = startRelay('sharing', 4)
+  await arrived(201)
+  await until('the outbox is empty', pending, count => count === 0)
+  const told = received.slice().sort((a, b) => a.version - b.version)
+  assert.deepEqual(
+    told.slice(0, 200).map(({ key, message: { headers } }) => [key, String(headers?.ce_id), String(headers?.ce_traceparent)]),
+    events.map(({ key, id, traceparent }) => [key, id, traceparent]),
+  )
+  for (const key of ['P-0', 'P-1', 'P-2']) {
+    assert.deepEqual(
+      versionsOf(key),
+      versionsOf(key).toSorted((a, b) => a - b),
+      key,
+    )
+  }
+  assert.equal(one.setAside, 2)
+  const [aside] = await database.sql`select key, data, traceparent from outbox_set_aside where event_id = ${bad.id}`
+  assert.deepEqual({ ...aside }, { key: 'P-0', data: bad.data, traceparent: traces[0] })
 })
 
 test('of two relays one works, and the other takes over when it ends', async () => {

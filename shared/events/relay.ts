@@ -2,6 +2,7 @@ import type { IHeaders, Kafka, Message, Producer } from 'kafkajs'
 import type { Database, Sql } from '../data/postgres.ts'
 import { type EventType, isEventType, topicOf } from './catalog.ts'
 import type { EventCodec } from './codec.ts'
+import type { SharingEvent } from './outbox.ts'
 
 interface Waiting {
   id: number
@@ -12,6 +13,9 @@ interface Waiting {
   traceparent: string
   createdAt: Date
 }
+
+/** One event of a row; its data as text, or read already where the row holds several. */
+type Event = Omit<Waiting, 'data'> & { data: unknown }
 
 interface Outgoing {
   topic: string
@@ -103,7 +107,7 @@ async function sendUntil(signal: AbortSignal, connection: Sql, producer: Produce
     wait = soonest
     const encoded = ready ?? (await encodeRows(connection, rows, options))
     const [, ahead] = await Promise.all([
-      encoded.length > 0 && producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages: byTopic(encoded) }),
+      send(producer, encoded, batch),
       // A full round means that more is waiting: the next rows are read while these are on their way.
       rows.length === batch && rowsBehind(connection, rows, batch),
     ])
@@ -112,6 +116,14 @@ async function sendUntil(signal: AbortSignal, connection: Sql, producer: Produce
     options.metrics.sent(encoded.length, (rows[0] as Waiting).createdAt)
     rows = ahead || (await firstRows(connection, batch))
     ready = rows === ahead && rows.length > 0 ? next : undefined
+  }
+}
+
+/** One request after another, each of a bounded number of events: a row may hold several. */
+async function send(producer: Producer, encoded: readonly Outgoing[], atOnce: number): Promise<void> {
+  for (let from = 0; from < encoded.length; from += atOnce) {
+    const topicMessages = byTopic(encoded.slice(from, from + atOnce))
+    await producer.sendBatch({ acks: -1, timeout: 10_000, topicMessages })
   }
 }
 
@@ -134,17 +146,18 @@ async function deleteRows(connection: Sql, rows: readonly Waiting[]): Promise<vo
   await connection`delete from outbox where id = any (${rows.map(row => row.id)}::bigint[])`
 }
 
-/** Rows that cannot be encoded are set aside in `outbox_set_aside`, where the backlog shows them; the others go on. */
+/** Events that cannot be encoded are set aside in `outbox_set_aside`, where the backlog shows them; the others go on. */
 async function encodeRows(connection: Sql, rows: readonly Waiting[], options: RelayOptions): Promise<Outgoing[]> {
   const encoded: Outgoing[] = []
-  for (const row of rows) {
+  for (const event of rows.flatMap(eventsOf)) {
     try {
-      encoded.push(await encodeRow(row, options))
+      encoded.push(await encodeEvent(event, options))
     } catch (error) {
       if ((error as Error).name === 'Transient') throw error
+      const { eventId, type, key, traceparent, createdAt } = event
       await connection`
         insert into outbox_set_aside (event_id, type, key, data, traceparent, created_at, error)
-        values (${row.eventId}, ${row.type}, ${row.key}, ${row.data}, ${row.traceparent}, ${row.createdAt}, ${(error as Error).message})
+        values (${eventId}, ${type}, ${key}, ${textOf(event)}, ${traceparent}, ${createdAt}, ${(error as Error).message})
         on conflict do nothing`
       options.metrics.setAside()
     }
@@ -152,16 +165,29 @@ async function encodeRows(connection: Sql, rows: readonly Waiting[], options: Re
   return encoded
 }
 
-async function encodeRow(row: Waiting, options: RelayOptions): Promise<Outgoing> {
-  if (!isEventType(row.type)) throw new Error(`There is no event type ${row.type}.`)
-  const encode = await options.codec.encoder(row.type)
+/** See `sharingRows`. What cannot be read stays one event, which is set aside. */
+function eventsOf(row: Waiting): Event[] {
+  if (!row.data.startsWith('[')) return [row]
+  try {
+    return (JSON.parse(row.data) as SharingEvent[]).map(({ id, ...event }) => ({ ...row, eventId: id, ...event }))
+  } catch {
+    return [row]
+  }
+}
+
+const textOf = ({ data }: Event): string => (typeof data === 'string' ? data : JSON.stringify(data))
+
+async function encodeEvent(event: Event, options: RelayOptions): Promise<Outgoing> {
+  const { type, key, data, createdAt } = event
+  if (!isEventType(type)) throw new Error(`There is no event type ${type}.`)
+  const encode = await options.codec.encoder(type)
   return {
-    topic: `${options.topicPrefix ?? ''}${topicOf(row.type as EventType)}`,
+    topic: `${options.topicPrefix ?? ''}${topicOf(type as EventType)}`,
     message: {
-      key: row.key,
-      value: encode(JSON.parse(row.data) as never),
-      headers: cloudEventHeaders(row, options.name),
-      timestamp: String(row.createdAt.getTime()),
+      key,
+      value: encode((typeof data === 'string' ? JSON.parse(data) : data) as never),
+      headers: cloudEventHeaders(event, options.name),
+      timestamp: String(createdAt.getTime()),
     },
   }
 }
@@ -170,7 +196,7 @@ async function encodeRow(row: Waiting, options: RelayOptions): Promise<Outgoing>
  * A CloudEvent in binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md#32-binary-content-mode
  * Written out, because the SDK makes an object of each event and copies it twice: a fifth of what an event costs here.
  */
-const cloudEventHeaders = (row: Waiting, database: string): IHeaders => ({
+const cloudEventHeaders = (row: Event, database: string): IHeaders => ({
   ce_specversion: '1.0',
   ce_id: row.eventId,
   ce_type: row.type,
