@@ -74,10 +74,17 @@ export interface Started {
   stop(): Promise<void>
   /** `POST /v1/orders` with a token that has every scope, unless the options say otherwise. */
   request<T = Record<string, unknown>>(route: string, options?: RequestOptions): Promise<Answered<T>>
-  /** An event as a KafkaSource delivers it: binary mode, Avro. */
-  deliver<T extends EventType>(type: T, data: EventData[T], options?: { id?: string; traceparent?: string }): Promise<number>
+  /** An event as a KafkaSource delivers it: binary mode, Avro. A field that has a default may be left out. */
+  deliver<T extends EventType>(type: T, data: Partial<EventData[T]>, options?: Delivery): Promise<number>
   /** The tick of a PingSource. */
   tick(): Promise<number>
+}
+
+export interface Delivery {
+  readonly id?: string
+  readonly traceparent?: string
+  /** When it became true; now when absent. */
+  readonly time?: Date
 }
 
 export interface RequestOptions extends TokenOptions {
@@ -139,8 +146,8 @@ let codec: EventCodec | undefined
 async function deliver<T extends EventType>(
   url: string,
   type: T,
-  data: EventData[T],
-  { id = uuidv7(), traceparent }: { id?: string; traceparent?: string } = {},
+  data: Partial<EventData[T]>,
+  { id = uuidv7(), traceparent, time = new Date() }: Delivery = {},
 ): Promise<number> {
   codec ??= eventCodec(serviceUrls().registry)
   const encode = await codec.encoder(type)
@@ -151,11 +158,11 @@ async function deliver<T extends EventType>(
       'ce-id': id,
       'ce-type': type,
       'ce-source': '/tidemark/test',
-      'ce-time': new Date().toISOString(),
+      'ce-time': time.toISOString(),
       ...(traceparent && { 'ce-traceparent': traceparent }),
       'content-type': 'application/avro',
     },
-    body: new Uint8Array(encode(data)),
+    body: new Uint8Array(encode(data as EventData[T])),
   })
   await answer.arrayBuffer()
   return answer.status

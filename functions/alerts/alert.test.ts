@@ -54,13 +54,26 @@ test('stock that hovers at its level alerts once', () => {
   )
 })
 
-test('an alert says how serious it is and what it saw', () => {
-  assert.deepEqual([severityOf(1), severityOf(0), severityOf(-1)], ['low', 'out_of_stock', 'out_of_stock'])
+test('an alert says how serious it is, what it saw, and what to do', () => {
+  const levels = { ...threshold, criticalLevel: 4 }
+  assert.deepEqual(
+    [5, 4, 1, 0, -1].map(available => severityOf(available, levels)),
+    ['low', 'critical', 'critical', 'out_of_stock', 'out_of_stock'],
+  )
+  assert.equal(severityOf(1, { criticalLevel: null }), 'low')
   const now = new Date('2026-01-01T00:00:00Z')
-  const { data } = raisedEvent(newAlert('alert', stock(3), threshold, now))
+  const what = { rule: 'forecast', category: 'kitchen', suggestedOrder: 48 }
+  const { data } = raisedEvent(newAlert('alert', stock(3), levels, now, what))
   assert.deepEqual(data, {
-    ...{ alertId: 'alert', sku: 'A', location: 'main', severity: 'low', available: 3, threshold: 10, stockVersion: 1 },
-    raisedAt: now.getTime(),
-    telling: 1,
+    ...{ alertId: 'alert', sku: 'A', location: 'main', severity: 'critical', available: 3, threshold: 10, stockVersion: 1 },
+    ...{ raisedAt: now.getTime(), telling: 1, ...what, muted: null },
   })
+})
+
+test('low that gets critical is told again, and critical that gets low is not', () => {
+  const levels = { ...threshold, criticalLevel: 4 }
+  const verdicts = (severity: Standing['severity']) =>
+    [8, 4, 0].map(available => judge(stock(available), levels, { ...open, severity }))
+  assert.deepEqual(verdicts('low'), ['nothing', 'worsen', 'worsen'])
+  assert.deepEqual(verdicts('critical'), ['nothing', 'nothing', 'worsen'])
 })

@@ -2,9 +2,12 @@ import { z } from 'zod'
 import type { NewEvent } from '../../shared/events/catalog.ts'
 import { Count, Id, Location, Sku, Timestamp } from '../../shared/fields.ts'
 
+/** A threshold of whatever type as it is at a place now, in units. */
 export interface Threshold {
   /** Units: at or below it the stock is low. */
   readonly level: number
+  /** Units: at or below it the stock is critical; without it only an empty shelf is worse than low. */
+  readonly criticalLevel?: number | null
   /** Units: an open alert is resolved above it. The gap keeps a stock that hovers at its level from alerting at every sale. */
   readonly resolveAbove: number
 }
@@ -52,7 +55,7 @@ export function judge(stock: Seen, threshold: Threshold | undefined, standing: S
   if (!standing) return isLow ? 'raise' : 'nothing'
   const isResolved = standing.state === 'resolved'
   if (threshold === undefined || stock.available > threshold.resolveAbove) return isResolved ? 'settle' : 'resolve'
-  if (!isLow || !isWorse(severityOf(stock.available), standing.severity)) return 'nothing'
+  if (!isLow || !isWorse(severityOf(stock.available, threshold), standing.severity)) return 'nothing'
   return isResolved ? 'raise' : 'worsen'
 }
 
@@ -81,14 +84,24 @@ export interface Alert {
   readonly muted: string | null
 }
 
-export const severityOf = (available: number): Severity => (available <= 0 ? 'out_of_stock' : 'low')
+export function severityOf(available: number, { criticalLevel = null }: Pick<Threshold, 'criticalLevel'>): Severity {
+  if (available <= 0) return 'out_of_stock'
+  return criticalLevel !== null && available <= criticalLevel ? 'critical' : 'low'
+}
 
-export const newAlert = (id: string, stock: Seen, threshold: Threshold, now: Date): Alert => ({
+/** @param what which rule raises it, and what it knows beside the stock */
+export const newAlert = (
+  id: string,
+  stock: Seen,
+  threshold: Threshold,
+  now: Date,
+  what: Pick<Alert, 'rule' | 'category' | 'suggestedOrder'> = { rule: 'absolute', category: null, suggestedOrder: null },
+): Alert => ({
   id,
   sku: stock.sku,
   location: stock.location,
   state: 'open',
-  severity: severityOf(stock.available),
+  severity: severityOf(stock.available, threshold),
   threshold: threshold.level,
   available: stock.available,
   stockVersion: stock.version,
@@ -96,9 +109,9 @@ export const newAlert = (id: string, stock: Seen, threshold: Threshold, now: Dat
   resolvedAt: null,
   snoozedUntil: null,
   telling: 1,
-  rule: 'absolute',
-  category: null,
-  suggestedOrder: null,
+  rule: what.rule,
+  category: what.category,
+  suggestedOrder: what.suggestedOrder,
   muted: null,
 })
 
@@ -133,8 +146,11 @@ export const AlertBody = z
     location: Location,
     state: z.enum(alertStates),
     severity: z.enum(severities).meta({ description: 'The worst since it was raised.' }),
+    rule: z.string().meta({ description: 'The type of threshold that raised it.', example: 'absolute' }),
+    category: z.string().nullable().meta({ description: 'Of the SKU, where it has one.' }),
     threshold: Count.meta({ description: 'Units: the level that was reached.' }),
     available: z.int().meta({ description: 'Units available when it was raised, or when it got worse.' }),
+    suggestedOrder: Count.nullable().meta({ description: 'Units to order; null where too little is known.' }),
     raisedAt: Timestamp,
     resolvedAt: Timestamp.nullable(),
     snoozedUntil: Timestamp.nullable(),
@@ -147,8 +163,11 @@ export const alertBody = (alert: Alert): z.output<typeof AlertBody> => ({
   location: alert.location,
   state: alert.state,
   severity: alert.severity,
+  rule: alert.rule,
+  category: alert.category,
   threshold: alert.threshold,
   available: alert.available,
+  suggestedOrder: alert.suggestedOrder,
   raisedAt: alert.raisedAt.toISOString(),
   resolvedAt: alert.resolvedAt?.toISOString() ?? null,
   snoozedUntil: alert.snoozedUntil?.toISOString() ?? null,

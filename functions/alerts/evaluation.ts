@@ -1,142 +1,142 @@
 import { byPlace, type Place } from '../../shared/data/locking-order.ts'
-import type { Queryable, Tx } from '../../shared/data/postgres.ts'
+import type { Tx } from '../../shared/data/postgres.ts'
+import { together } from '../../shared/data/together.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
-import { type Alert, judge, newAlert, raisedEvent, resolvedEvent, type Seen, severityOf, type Threshold } from './alert.ts'
+import { type Alert, newAlert, raisedEvent, resolvedEvent, type Seen } from './alert.ts'
 import { insertAlerts, insertHistory, resolveRows, settleRows, tellAgain } from './alert-rows.ts'
+import { applyBreaches } from './threshold-breaches.ts'
+import { type Context, placeKey, readContexts, type StandingAlert } from './threshold-context.ts'
+import { type JudgedRule, judgePlace } from './threshold-judged.ts'
+import { addSales, type Day, dayOf } from './velocity.ts'
+import { count } from './velocity-counted.ts'
+import { lockPlaces, type SeenRow, updateSeen, upsertSales } from './velocity-rows.ts'
 
 /** Stock to be judged, with the trace of what changed it. */
 export interface Observation extends Seen {
+  readonly capacity: number | null
+  /** What was sold from the version `since` on; null where the event does not say. */
+  readonly sold: { readonly since: number; readonly units: number } | null
+  /** When it was so. */
+  readonly at: Date
   readonly traceparent: string
-}
-
-interface Judged extends Seen {
-  level: number | null
-  resolveAbove: number | null
-  /** The alert that stands there. */
-  standing: Pick<Alert, 'id' | 'state' | 'severity' | 'telling'> | null
-  raisedAt: Date | null
 }
 
 export interface Evaluated {
   readonly raised: number
   readonly resolved: number
   readonly stale: number
+  /** Places whose newest stock changed nothing. */
+  readonly unchanged: number
 }
 
 /**
- * Judges the newest stock of some places, in the caller's transaction. What is not newer than the newest that was judged before is
- * dropped there: `stock_seen` makes the delivery idempotent, so these events need no inbox.
+ * Judges the newest stock of some places, and counts what was sold there, in the caller's transaction. What is not newer than the newest
+ * that was judged before is not judged: `stock_seen` makes the delivery idempotent, so these events need no inbox. What it sold counts
+ * all the same, once. Two round trips, however many events there are.
  */
 export async function evaluate(tx: Tx, observations: readonly Observation[], newId: () => string, now: Date): Promise<Evaluated> {
-  const newest = newestOf(observations)
-  const fresh = await noteSeen(tx, newest)
-  const traceOf = new Map(newest.map(({ sku, location, traceparent }) => [`${location} ${sku}`, traceparent]))
-  const outcome = await applyVerdicts(tx, fresh, stock => traceOf.get(`${stock.location} ${stock.sku}`) ?? '', newId, now)
-  return { ...outcome, stale: observations.length - fresh.length }
+  const at = Map.groupBy(observations, placeKey)
+  const places = [...at.values()].map(([first]) => first as Observation).sort(byPlace)
+  const [, , contexts] = await together([...lockPlaces(tx, places), readContexts(tx, places)])
+  const seen: SeenRow[] = []
+  const sales: (Place & { sales: NonNullable<Context['sales']> })[] = []
+  const fresh: { context: Context; traceparent: string }[] = []
+  for (const place of places) {
+    const given = contexts.get(placeKey(place)) as Context
+    const { context, newest } = observed(given, at.get(placeKey(place)) ?? [])
+    if (newest || context.counted !== given.counted) seen.push(context)
+    if (context.sales && context.sales !== given.sales) sales.push({ ...place, sales: context.sales })
+    if (newest) fresh.push({ context, traceparent: newest.traceparent })
+  }
+  const today = dayOf(now)
+  const traceOf = new Map(fresh.map(({ context, traceparent }) => [placeKey(context), traceparent]))
+  const judged = fresh.flatMap(({ context }) => judgePlace(context, today, now))
+  const [outcome] = await together([
+    applyVerdicts(tx, judged, stock => traceOf.get(placeKey(stock)) ?? '', newId, now),
+    ...(seen.length > 0 ? [updateSeen(tx, seen)] : []),
+    ...(sales.length > 0 ? [upsertSales(tx, sales)] : []),
+  ])
+  const said = new Set(judged.filter(({ verdict }) => verdict !== 'nothing').map(({ stock }) => placeKey(stock)))
+  return { ...outcome, stale: observations.length - fresh.length, unchanged: fresh.length - said.size }
+}
+
+/** A place after what was observed there: its newest stock, if that is news, and all that was sold and not counted yet. */
+function observed(context: Context, observations: readonly Observation[]): { context: Context; newest: Observation | undefined } {
+  let { counted, sales } = context
+  let newest: Observation | undefined
+  for (const observation of observations) {
+    if (observation.version > (newest?.version ?? context.version)) newest = observation
+    const { sold, version, at } = observation
+    const next = sold && count(counted, sold.since, version)
+    if (!sold || !next) continue
+    counted = next
+    sales = addSales(sales, dayOf(at), sold.units)
+  }
+  const stock = newest && { available: newest.available, version: newest.version, capacity: newest.capacity }
+  return { context: { ...context, ...stock, counted, sales }, newest }
 }
 
 /**
- * Judges again the stock that was seen last, because its threshold has changed. No event is judged beside it: the rows are locked.
- * A place that was never seen is noted with version 0, or its first event could be judged beside it, each without the other's half.
+ * Judges again the stock that was seen last, because its threshold has changed or a breach has lasted. No event is judged beside it: the
+ * rows are locked. A place that was never seen is noted with version 0, or its first event could be judged beside it, each without the
+ * other's half.
  */
 export async function evaluateAgain(tx: Tx, places: readonly Place[], newId: () => string, now: Date) {
-  const skus = places.map(place => place.sku)
-  const locations = places.map(place => place.location)
-  await tx`
-    insert into stock_seen as seen (sku, location, available, version)
-    select sku, location, 0, 0 from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
-    order by sku collate "C", location collate "C"
-    on conflict (sku, location) do update set version = seen.version`
-  return applyVerdicts(tx, await readJudged(tx, skus, locations), () => undefined, newId, now)
+  const ordered = [...new Map(places.map(place => [placeKey(place), place])).values()].sort(byPlace)
+  if (ordered.length === 0) return { raised: 0, resolved: 0 }
+  const [, locked] = await together(lockPlaces(tx, ordered))
+  // Of a million places that a file sets, few may have been seen.
+  const seen = locked.filter(({ version }) => version > 0)
+  if (seen.length === 0) return { raised: 0, resolved: 0 }
+  const today: Day = dayOf(now)
+  const judged = [...(await readContexts(tx, seen)).values()].flatMap(one => judgePlace(one, today, now))
+  return applyVerdicts(tx, judged, () => undefined, newId, now)
 }
-
-/** In locking order, each place once. */
-function newestOf(observations: readonly Observation[]): Observation[] {
-  const newest = new Map<string, Observation>()
-  for (const observation of observations) {
-    const key = `${observation.sku} ${observation.location}`
-    const other = newest.get(key)
-    if (!other || other.version < observation.version) newest.set(key, observation)
-  }
-  return [...newest.values()].sort(byPlace)
-}
-
-/** @returns what was news, with what it has to be judged by */
-async function noteSeen(tx: Tx, newest: readonly Observation[]): Promise<Judged[]> {
-  const fresh = await tx<{ sku: string; location: string }[]>`
-    insert into stock_seen as seen (sku, location, available, version)
-    select * from unnest(
-      ${newest.map(seen => seen.sku)}::text[], ${newest.map(seen => seen.location)}::text[],
-      ${newest.map(seen => seen.available)}::bigint[], ${newest.map(seen => seen.version)}::bigint[])
-    on conflict (sku, location) do update set available = excluded.available, version = excluded.version
-      where seen.version < excluded.version
-    returning sku, location`
-  if (fresh.length === 0) return []
-  return readJudged(
-    tx,
-    fresh.map(place => place.sku),
-    fresh.map(place => place.location),
-  )
-}
-
-const readJudged = (sql: Queryable, skus: readonly string[], locations: readonly string[]): PromiseLike<Judged[]> => sql<
-  Judged[]
->`
-  select place.sku, place.location, seen.available, seen.version, threshold.level, threshold.resolve_above as "resolveAbove",
-         alert.standing, alert.raised_at as "raisedAt"
-  from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
-  join stock_seen seen on (seen.sku, seen.location) = (place.sku, place.location) and seen.version > 0
-  left join threshold on (threshold.sku, threshold.location) = (place.sku, place.location)
-  left join lateral (
-    select json_build_object('id', id, 'state', state, 'severity', severity, 'telling', telling) as standing, raised_at
-    from alert where alert.sku = place.sku and alert.location = place.location and (state <> 'resolved' or not settled)
-  ) alert on true`
 
 async function applyVerdicts(
   tx: Tx,
-  judged: readonly Judged[],
+  judged: readonly JudgedRule[],
   traceOf: (stock: Seen) => string | undefined,
   newId: () => string,
   now: Date,
 ): Promise<{ raised: number; resolved: number }> {
-  const raised: { stock: Judged; alert: Alert }[] = []
-  const worsened: { stock: Judged; alert: Alert }[] = []
-  const resolved: { stock: Judged; alert: Pick<Alert, 'id' | 'severity'> }[] = []
+  const raised: { stock: Seen; alert: Alert }[] = []
+  const worsened: { stock: Seen; alert: Alert }[] = []
+  const resolved: { stock: Seen; alert: StandingAlert; rule: string }[] = []
   const settled: string[] = []
-  for (const stock of judged) {
-    const { level, resolveAbove, standing } = stock
-    const threshold: Threshold | undefined = level === null || resolveAbove === null ? undefined : { level, resolveAbove }
-    const verdict = judge(stock, threshold, standing ?? undefined)
-    if (verdict === 'raise' && threshold) raised.push({ stock, alert: newAlert(newId(), stock, threshold, now) })
-    if (verdict === 'worsen' && threshold) worsened.push({ stock, alert: worse(stock, threshold) })
-    if (verdict === 'resolve' && standing) resolved.push({ stock, alert: standing })
+  for (const one of judged) {
+    const { stock, rule, threshold, standing, verdict, category, suggestedOrder } = one
+    const what = { rule, category, suggestedOrder }
+    if (verdict === 'raise' && threshold) raised.push({ stock, alert: newAlert(newId(), stock, threshold, now, what) })
+    if (verdict === 'worsen' && threshold && standing) {
+      // The standing alert with what is worse: nobody has acknowledged or put off that.
+      const alert = newAlert(standing.id, stock, threshold, standing.raisedAt, what)
+      worsened.push({ stock, alert: { ...alert, telling: standing.telling + 1 } })
+    }
+    if (verdict === 'resolve' && standing) resolved.push({ stock, alert: standing, rule })
     // What a person resolved stands no more when the next one takes its place.
     if (standing && (verdict === 'settle' || verdict === 'raise')) settled.push(standing.id)
   }
   const alerts = ({ alert }: { alert: Alert }) => alert
-  if (settled.length > 0) await settleRows(tx, settled)
-  if (raised.length > 0) await insertAlerts(tx, raised.map(alerts))
-  if (worsened.length > 0) await tellAgain(tx, worsened.map(alerts))
   const ended = resolved.map(({ alert }) => alert.id)
-  if (ended.length > 0) await resolveRows(tx, ended, now)
-  await insertHistory(tx, [
-    ...raised.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'raised' as const, at: now })),
-    ...worsened.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'worsened' as const, at: now })),
-    ...resolved.map(({ stock, alert }) => ({
-      ...{ id: newId(), alertId: alert.id, action: 'resolved' as const, at: now },
-      ...{ severity: alert.severity, available: stock.available },
-    })),
-  ])
-  await insertOutbox(tx, [
-    ...[...raised, ...worsened].map(({ stock, alert }) => outboxRow(raisedEvent(alert), newId(), traceOf(stock))),
-    ...resolved.map(({ stock, alert }) => outboxRow(resolvedEvent(alert.id, stock, now), newId(), traceOf(stock))),
+  await together([
+    ...(settled.length > 0 ? [settleRows(tx, settled)] : []),
+    ...(raised.length > 0 ? [insertAlerts(tx, raised.map(alerts))] : []),
+    ...(worsened.length > 0 ? [tellAgain(tx, worsened.map(alerts))] : []),
+    ...(ended.length > 0 ? [resolveRows(tx, ended, now)] : []),
+    ...applyBreaches(tx, judged),
+    insertHistory(tx, [
+      ...raised.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'raised' as const, at: now })),
+      ...worsened.map(({ alert }) => ({ ...alert, id: newId(), alertId: alert.id, action: 'worsened' as const, at: now })),
+      ...resolved.map(({ stock, alert }) => ({
+        ...{ id: newId(), alertId: alert.id, action: 'resolved' as const, at: now },
+        ...{ severity: alert.severity, available: stock.available },
+      })),
+    ]),
+    insertOutbox(tx, [
+      ...[...raised, ...worsened].map(({ stock, alert }) => outboxRow(raisedEvent(alert), newId(), traceOf(stock))),
+      ...resolved.map(({ stock, alert }) => outboxRow(resolvedEvent(alert.id, stock, now), newId(), traceOf(stock))),
+    ]),
   ])
   return { raised: raised.length + worsened.length, resolved: resolved.length }
-}
-
-/** The standing alert with what is worse: nobody has acknowledged or put off that. */
-function worse(stock: Judged, threshold: Threshold): Alert {
-  const { id, telling } = stock.standing as NonNullable<Judged['standing']>
-  const alert = newAlert(id, stock, threshold, stock.raisedAt as Date)
-  return { ...alert, severity: severityOf(stock.available), telling: telling + 1 }
 }

@@ -12,7 +12,7 @@ const { sql, start } = await ownDatabase('alerts')
 const [importing, exporting, single] = await Promise.all([start(alertsImport), start(alertsExport), start(setThresholds)])
 
 beforeEach(async () => {
-  await sql`truncate threshold, stock_seen, alert, outbox, import, import_error, idempotency`
+  await sql`truncate threshold, sku_profile, rejudging, stock_seen, alert, outbox, import, import_error, idempotency`
 })
 
 interface Body {
@@ -27,9 +27,12 @@ interface Body {
   import: Body
 }
 
-async function send(body: string | Buffer | Readable, options: { key?: string; type?: string; scopes?: string[] } = {}) {
-  const { key, type = 'text/csv', scopes } = options
-  const answer = await fetch(`${importing.url}/v1/thresholds/imports`, {
+async function send(
+  body: string | Buffer | Readable,
+  options: { key?: string; type?: string; scopes?: string[]; path?: string } = {},
+) {
+  const { key, type = 'text/csv', scopes, path = 'thresholds' } = options
+  const answer = await fetch(`${importing.url}/v1/${path}/imports`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${await issueToken(scopes ? { scopes } : {})}`,
@@ -42,8 +45,8 @@ async function send(body: string | Buffer | Readable, options: { key?: string; t
   return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Body }
 }
 
-const exported = async (query = '', encoding = 'identity') => {
-  const answer = await fetch(`${exporting.url}/v1/thresholds/export${query}`, {
+const exported = async (query = '', encoding = 'identity', path = 'thresholds') => {
+  const answer = await fetch(`${exporting.url}/v1/${path}/export${query}`, {
     headers: { authorization: `Bearer ${await issueToken({})}`, 'accept-encoding': encoding },
   })
   assert.equal(answer.status, 200)
@@ -51,6 +54,8 @@ const exported = async (query = '', encoding = 'identity') => {
 }
 const rows = (count: number) => [...Array(count).keys()].map(index => `T-${String(index).padStart(7, '0')},main,${index % 50}\n`)
 const header = 'sku,location,level\n'
+const columns =
+  'scope,sku,location,category,type,state,level,criticalLevel,resolveAbove,parLevel,windowDays,leadTimeDays,forSeconds,dedupSeconds'
 const thresholds = async () =>
   (
     await sql<{ sku: string; location: string; level: number; resolve: number }[]>`
@@ -133,13 +138,48 @@ test('what is exported is whole, in order, and comes back as it was', async () =
   const { text, headers } = await exported()
   assert.match(headers.get('content-disposition') ?? '', /thresholds\.csv/)
   const lines = text.trimEnd().split('\n')
-  assert.deepEqual([lines.length, lines[0], lines[1]], [12_002, 'sku,location,level,resolveAbove', 'T-0000000,main,0,1'])
-  assert.equal((await exported('?location=shop')).text, 'sku,location,level,resolveAbove\nT-0000001,shop,3,4\n')
+  assert.deepEqual([lines.length, lines[0], lines[1]], [12_002, columns, 'place,T-0000000,main,,absolute,on,0,,1,,,,0,0'])
+  assert.equal((await exported('?location=shop')).text, `${columns}\nplace,T-0000001,shop,,absolute,on,3,,4,,,,0,0\n`)
   assert.equal((await exported('', 'gzip')).headers.get('content-encoding'), 'gzip')
   const before = await thresholds()
   await sql`truncate threshold`
   assert.equal((await send(text)).body.done, 12_001)
   assert.deepEqual(await thresholds(), before)
+})
+
+test('thresholds of every type and scope come from a file, and go into one', async () => {
+  const lines = [
+    'default,,,,forecast,on,3,,4,,,10,0,0',
+    'location,,shop,,percentage,on,20,5,22,400,,,0,86400',
+    'category,,,kitchen,days_of_cover,on,7,2,8,,28,,3600,0',
+    'sku,A,,,days_of_cover,off,0,,1,,,,0,0',
+    'place,A,main,,absolute,on,12,4,20,,,,0,0',
+  ]
+  const wrong = ['sku,A,main,,absolute,on,1,,,,,,,', 'place,B,,,weekly,on,1,,,,,,,']
+  const { body } = await send([columns, ...lines, ...wrong].join('\n'))
+  assert.deepEqual([body.done, body.failed], [5, 2])
+  assert.deepEqual(
+    body.errors.map(({ row, field }) => [row, field]),
+    [
+      [6, 'location'],
+      [7, 'type'],
+    ],
+  )
+  const { text } = await exported()
+  assert.deepEqual(text.trimEnd().split('\n').slice(1).sort(), lines.toSorted())
+  assert.equal((await exported('?category=kitchen')).text.split('\n')[1], lines[2])
+  const [walks] = await sql<{ count: number }[]>`select count(*)::int as count from rejudging`
+  assert.equal(walks?.count, 1, 'what inherits is judged again: with a default that is everything')
+})
+
+test('what alerts know of SKUs comes from a file, and goes into one', async () => {
+  const path = 'sku-profiles'
+  const { body, headers } = await send('sku,category,leadTimeDays,packSize\nB,Garden,10,12\nA,,,\nC,wool,ten,\n', { path })
+  assert.deepEqual([body.done, body.failed, body.errors[0]?.field], [2, 1, 'leadTimeDays'])
+  assert.equal((await importing.request<Body>(`GET ${headers.get('location')}`)).body.done, 2)
+  const { text } = await exported('', 'identity', path)
+  assert.equal(text, 'sku,category,leadTimeDays,parLevel,packSize,minimumOrder\nA,,,,1,0\nB,garden,10,,12,0\n')
+  assert.equal((await send(text, { path })).body.done, 2)
 })
 
 test('a large file is read no faster than its rows are set, and in little memory', { timeout: 55_000 }, async () => {

@@ -7,6 +7,9 @@ import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { type Alert, AlertBody, type AlertState, alertBody, alertStates, severities } from './alert.ts'
 import { alertColumns, type HistoryRow } from './alert-rows.ts'
+import { listOfProfiles } from './category-read.ts'
+import { effectiveThresholds } from './threshold-effective.ts'
+import { historyOfThresholds, listOfThresholds } from './threshold-read.ts'
 
 const uses = ['db:alerts'] as const
 const alertOperation = operation<Deps<typeof uses>>()
@@ -97,36 +100,9 @@ const readOne = alertOperation({
   },
 })
 
-const ThresholdBody = z
-  .object({ sku: Sku, location: Location, level: Count, resolveAbove: Count, updatedAt: Timestamp, updatedBy: z.string() })
-  .meta({ id: 'Threshold' })
-
-const thresholds = alertOperation({
-  id: 'thresholds-list',
-  route: 'GET /v1/thresholds',
-  summary: 'List thresholds',
-  allow,
-  input: z.strictObject({ sku: Sku.optional(), location: Location.optional(), ...pageQuery }),
-  output: page(ThresholdBody).meta({ id: 'ThresholdPage' }),
-  async handle({ db }, { sku = null, location = null, limit, cursor }) {
-    const [afterSku = null, afterLocation = null] = decodeCursor(cursor, z.tuple([Sku, Location])) ?? []
-    const rows = await db.alerts.sql<
-      { sku: string; location: string; level: number; resolveAbove: number; updatedAt: Date; updatedBy: string }[]
-    >`
-      select sku, location, level, resolve_above as "resolveAbove", updated_at as "updatedAt", updated_by as "updatedBy"
-      from threshold
-      where (${sku}::text is null or sku = ${sku}) and (${location}::text is null or location = ${location})
-        and (${afterSku}::text is null or (sku, location) > (${afterSku}, ${afterLocation}))
-      order by sku, location
-      limit ${limit + 1}`
-    const { items, next } = pageOf(rows, limit, threshold => [threshold.sku, threshold.location])
-    return { items: items.map(row => ({ ...row, updatedAt: row.updatedAt.toISOString() })), next }
-  },
-})
-
 export const readAlerts = service({
   name: 'alerts-read',
-  summary: 'Read alerts and thresholds',
+  summary: 'Read alerts, thresholds, and what alerts know of SKUs',
   uses,
-  operations: [summary, list, thresholds, readOne],
+  operations: [summary, list, listOfThresholds, historyOfThresholds, effectiveThresholds, listOfProfiles, readOne],
 })

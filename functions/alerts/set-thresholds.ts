@@ -3,14 +3,18 @@ import { idempotently } from '../../shared/data/idempotency.ts'
 import { Count, lines } from '../../shared/fields.ts'
 import { service } from '../../shared/function/declare.ts'
 import { operation, Reply } from '../../shared/function/operation.ts'
+import { deleteProfileRows, setProfileRows } from './category-rows.ts'
+import { deleteThresholdRows } from './threshold-delete.ts'
 import { setThresholdRows } from './threshold-rows.ts'
-import { NewThreshold, type ThresholdFunction, thresholdUses, writeThresholds } from './thresholds.ts'
+import { writeThresholds } from './threshold-write.ts'
+import { NewThreshold, type ThresholdFunction, thresholdUses } from './thresholds.ts'
 
 const setAll = operation<ThresholdFunction>()({
   id: 'alerts-set-thresholds',
   route: 'PUT /v1/thresholds',
   summary: 'Set low-stock thresholds',
-  description: 'All or none. What is below its new threshold already raises its alert now.',
+  description:
+    'All or none. A place that is below its new threshold already raises its alert now; places that inherit a wider one are judged within two minutes.',
   allow: ['alerts:write'],
   idempotent: true,
   example: { thresholds: [{ sku: '85123A', location: 'main', level: 12, resolveAbove: 20 }] },
@@ -24,7 +28,7 @@ const setAll = operation<ThresholdFunction>()({
 
 export const setThresholds = service({
   name: 'alerts-set-thresholds',
-  summary: 'Set low-stock thresholds',
+  summary: 'Set low-stock thresholds, and what alerts know of SKUs',
   uses: thresholdUses,
-  operations: [setAll, setThresholdRows],
+  operations: [setAll, setThresholdRows, deleteThresholdRows, setProfileRows, deleteProfileRows],
 })

@@ -213,11 +213,12 @@ test('every change is an event in the transaction that made it', async () => {
   await reserve(2)
   const rows = await sql<{ type: string; key: string; data: string; traceparent: string }[]>`
     select type, key, data, traceparent from outbox where key = ${sku} order by id`
+  const told = (since: number) => ({ capacity: null, since, sold: 0 })
   assert.deepEqual(
     rows.map(row => JSON.parse(row.data)),
     [
-      { sku, location: 'main', onHand: 5, reserved: 0, available: 5, version: 1, kind: 'receive', reference: null },
-      { sku, location: 'main', onHand: 5, reserved: 2, available: 3, version: 2, kind: 'reserve', reference: null },
+      { sku, location: 'main', onHand: 5, reserved: 0, available: 5, version: 1, kind: 'receive', reference: null, ...told(0) },
+      { sku, location: 'main', onHand: 5, reserved: 2, available: 3, version: 2, kind: 'reserve', reference: null, ...told(1) },
     ],
   )
   assert.ok(rows[0]?.traceparent.startsWith(`00-${'e'.repeat(32)}-`))

@@ -3,6 +3,7 @@ import { outboxInsert, outboxRow, sharingRows } from '../../shared/events/outbox
 import type { Remembered, Writes } from './batch.ts'
 import type { StockCommand } from './decide.ts'
 import { insertReservations, type Statement, updateReservations } from './reservation-rows.ts'
+import { soldBy } from './sold.ts'
 import { available, type StockRow } from './stock.ts'
 import { insertTransfers, updateTransfers } from './transfer-rows.ts'
 
@@ -78,11 +79,13 @@ const insertRemembered = (connection: Sql, remembered: readonly Remembered[]) =>
 /** One event a row and transaction, with the newest totals: consumers want the stock as it is, and drop what is older by version. */
 function changedEvents(rows: readonly StockRow[], movements: Writes['movements'], newId: () => string) {
   const last = new Map(movements.map(movement => [`${movement.row.location} ${movement.row.sku}`, movement]))
+  const sold = soldBy(movements)
   return rows.map(row => {
     const movement = last.get(`${row.location} ${row.sku}`)
-    const { sku, location, onHand, reserved, version } = row
+    const { sku, location, onHand, reserved, version, capacity } = row
+    const { since, units } = sold.get(`${location} ${sku}`) ?? { since: null, units: null }
     const data = {
-      ...{ sku, location, onHand, reserved, version, available: available(row) },
+      ...{ sku, location, onHand, reserved, version, available: available(row), capacity, since, sold: units },
       kind: movement?.kind ?? '',
       reference: movement?.submitted.command.reference ?? null,
     }

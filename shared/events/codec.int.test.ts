@@ -17,6 +17,7 @@ const codec = eventCodec(registryUrl)
 
 const stock = (data: Partial<EventData['tidemark.stock.changed.v1']> = {}) => ({
   ...{ sku: '85123A', location: 'main', onHand: 12, reserved: 2, available: 10, version: 7, kind: 'reserve', reference: null },
+  ...{ capacity: null, since: null, sold: null },
   ...data,
 })
 
@@ -46,6 +47,7 @@ test('an event comes back as it was, in the Confluent wire format', async () => 
   const data = fc.record({
     ...{ sku: fc.string(), location: fc.string(), kind: fc.string(), reference: fc.option(fc.string({ unit: 'grapheme' })) },
     ...{ onHand: count, reserved: count, version: count, available: fc.integer() },
+    ...{ capacity: fc.option(count), since: fc.option(count), sold: fc.option(fc.integer()) },
   })
   await fc.assert(
     fc.asyncProperty(data, async given => {

@@ -171,6 +171,12 @@ export interface EventData {
     readonly kind: string
     /** What the caller named as the reason: an order, a delivery. */
     readonly reference: null | string
+    /** Units that there is room for, where that is known. */
+    readonly capacity: null | number
+    /** The version before: this event tells of the changes since + 1 to version, and of each change one event tells. */
+    readonly since: null | number
+    /** Units that these changes sold, less those that customers gave back. Null where nobody has counted. */
+    readonly sold: null | number
   }
   /** The totals of a SKU at a location are not what its ledger and its reservations prove. Told once for each drift. */
   'tidemark.stock.drifted.v1': {
@@ -259,7 +265,7 @@ export const eventSchemas = {
   'tidemark.stock.changed.v1': {
     topic: 'stock',
     key: 'sku',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.stock.changed\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location after a change. A higher version is newer; what is not newer can be dropped.\",\"topic\":\"stock\",\"key\":\"sku\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"onHand\",\"type\":\"long\",\"doc\":\"Units on the shelf.\"},{\"name\":\"reserved\",\"type\":\"long\",\"doc\":\"Units promised to open reservations.\"},{\"name\":\"available\",\"type\":\"long\",\"doc\":\"onHand − reserved − safety stock.\"},{\"name\":\"version\",\"type\":\"long\",\"doc\":\"Counts the changes of this row.\"},{\"name\":\"kind\",\"type\":\"string\",\"doc\":\"The kind of the last movement.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"doc\":\"What the caller named as the reason: an order, a delivery.\",\"default\":null}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.stock.changed\",\"name\":\"v1\",\"doc\":\"The stock of a SKU at a location after a change. A higher version is newer; what is not newer can be dropped.\",\"topic\":\"stock\",\"key\":\"sku\",\"fields\":[{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"onHand\",\"type\":\"long\",\"doc\":\"Units on the shelf.\"},{\"name\":\"reserved\",\"type\":\"long\",\"doc\":\"Units promised to open reservations.\"},{\"name\":\"available\",\"type\":\"long\",\"doc\":\"onHand − reserved − safety stock.\"},{\"name\":\"version\",\"type\":\"long\",\"doc\":\"Counts the changes of this row.\"},{\"name\":\"kind\",\"type\":\"string\",\"doc\":\"The kind of the last movement.\"},{\"name\":\"reference\",\"type\":[\"null\",\"string\"],\"doc\":\"What the caller named as the reason: an order, a delivery.\",\"default\":null},{\"name\":\"capacity\",\"type\":[\"null\",\"long\"],\"doc\":\"Units that there is room for, where that is known.\",\"default\":null},{\"name\":\"since\",\"type\":[\"null\",\"long\"],\"doc\":\"The version before: this event tells of the changes since + 1 to version, and of each change one event tells.\",\"default\":null},{\"name\":\"sold\",\"type\":[\"null\",\"long\"],\"doc\":\"Units that these changes sold, less those that customers gave back. Null where nobody has counted.\",\"default\":null}]}",
   },
   'tidemark.stock.drifted.v1': {
     topic: 'stock',

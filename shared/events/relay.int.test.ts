@@ -93,7 +93,8 @@ function startRelay(name: string, batch?: number): RelayUnderTest {
 
 const changed = (sku: string, version: number, traceparent?: string) => {
   const data = { sku, location: 'main', onHand: 1, reserved: 0, available: 1, version, kind: 'receive', reference: null }
-  return outboxRow({ type: 'tidemark.stock.changed.v1', data }, uuidv7(), traceparent)
+  const untold = { capacity: null, since: null, sold: null }
+  return outboxRow({ type: 'tidemark.stock.changed.v1', data: { ...data, ...untold } }, uuidv7(), traceparent)
 }
 
 const versionsOf = (key: string) => received.filter(one => one.key === key).map(({ version }) => version)

@@ -1,0 +1,55 @@
+import { type Day, weekdayOf } from './velocity.ts'
+
+/**
+ * Exponential smoothing with a weekday pattern:
+ *
+ * 1. The pattern: a weekday's factor is its mean day over the mean of all days, drawn towards 1 as if four more of its days had sold the
+ *    mean, so that one busy Tuesday makes no pattern. A weekday on which nothing was ever sold in four weeks and more is closed: 0.
+ * 2. The level: each day's units over its factor, smoothed: level += 0.07 × (units ÷ factor − level). It starts at the mean of the first
+ *    week. Closed days say nothing.
+ * 3. The forecast of a day: level × factor.
+ *
+ * It knows no trend, no season and no promotion, and takes what was sold for what was wanted: a shelf that was empty sold nothing.
+ */
+export interface Forecast {
+  /** Units of a mean day. */
+  readonly level: number
+  /** By weekday, from Sunday. */
+  readonly factors: readonly number[]
+}
+
+/** Chosen by the error on a real retailer's ten months (forecast.test.ts): 0.05 to 0.1 are as good, 0.2 is worse than a mean of four weeks. */
+const smoothing = 0.07
+const drawn = 4
+const weeksToBeClosed = 4
+
+/** @param days units of whole days, oldest first; the last is the day before `today` */
+export function forecastOf(days: readonly number[], today: Day): Forecast {
+  const units = days.map(one => Math.max(one, 0))
+  const mean = meanOf(units)
+  if (mean === 0) return { level: 0, factors: Array(7).fill(1) }
+  const weekdays = units.map((_, index) => weekdayOf(today - units.length + index))
+  const factors = Array.from({ length: 7 }, (_, weekday) => {
+    const own = units.filter((_, index) => weekdays[index] === weekday)
+    const sum = own.reduce((all, one) => all + one, 0)
+    if (sum === 0 && own.length >= weeksToBeClosed) return 0
+    return (sum + drawn * mean) / ((own.length + drawn) * mean)
+  })
+  const open = units.flatMap((one, index) => {
+    const factor = factors[weekdays[index] as number] as number
+    return factor > 0 ? [one / factor] : []
+  })
+  let level = meanOf(open.slice(0, 7))
+  for (const one of open) level += smoothing * (one - level)
+  return { level, factors }
+}
+
+/** Units that will be wanted in so many days, from tomorrow on: the rest of today stands for the part of the last one. */
+export function demandWithin({ level, factors }: Forecast, today: Day, days: number): number {
+  let sum = 0
+  for (let ahead = 1; ahead <= days; ahead++) sum += level * (factors[weekdayOf(today + ahead)] as number)
+  return sum
+}
+
+const meanOf = (numbers: readonly number[]): number =>
+  numbers.length === 0 ? 0 : numbers.reduce((sum, one) => sum + one, 0) / numbers.length
