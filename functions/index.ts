@@ -23,6 +23,7 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-read': async () => (await import('./alerts/read.ts')).readAlerts,
   'alerts-respond': async () => (await import('./alerts/respond.ts')).respondToAlerts,
   'alerts-wake': async () => (await import('./alerts/wake.ts')).wakeAlerts,
+  'alerts-silence': async () => (await import('./alerts/silences.ts')).silenceAlerts,
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,

@@ -79,6 +79,9 @@ export interface Alert {
   readonly suggestedOrder: number | null
   /** What keeps it from being told: `silence:<id>` or `inhibited:<why>`. */
   readonly muted: string | null
+  /** Who is at it, until it is told again. */
+  readonly acknowledgedBy?: string | null
+  readonly acknowledgedAt?: Date | null
 }
 
 export const severityOf = (available: number): Severity => (available <= 0 ? 'out_of_stock' : 'low')
@@ -138,6 +141,14 @@ export const AlertBody = z
     raisedAt: Timestamp,
     resolvedAt: Timestamp.nullable(),
     snoozedUntil: Timestamp.nullable(),
+    acknowledgedBy: z.string().nullable(),
+    acknowledgedAt: Timestamp.nullable(),
+    rule: z.string().meta({ description: 'The type of threshold that raised it.' }),
+    category: z.string().nullable(),
+    muted: z.string().nullable().meta({
+      description: 'What keeps it from being told: `silence:<id>`, `inhibited:count:<id>` or `inhibited:out_of_stock`.',
+    }),
+    telling: z.int().meta({ description: 'How often it was told, from 1.' }),
   })
   .meta({ id: 'Alert' })
 
@@ -152,4 +163,10 @@ export const alertBody = (alert: Alert): z.output<typeof AlertBody> => ({
   raisedAt: alert.raisedAt.toISOString(),
   resolvedAt: alert.resolvedAt?.toISOString() ?? null,
   snoozedUntil: alert.snoozedUntil?.toISOString() ?? null,
+  acknowledgedBy: alert.acknowledgedBy ?? null,
+  acknowledgedAt: alert.acknowledgedAt?.toISOString() ?? null,
+  rule: alert.rule,
+  category: alert.category,
+  muted: alert.muted,
+  telling: alert.telling,
 })

@@ -3,6 +3,7 @@ import type { Queryable, Tx } from '../../shared/data/postgres.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
 import { type Alert, judge, newAlert, raisedEvent, resolvedEvent, type Seen, severityOf, type Threshold } from './alert.ts'
 import { insertAlerts, insertHistory, resolveRows, settleRows, tellAgain } from './alert-rows.ts'
+import { fillMuted } from './mute.ts'
 
 /** Stock to be judged, with the trace of what changed it. */
 export interface Observation extends Seen {
@@ -113,6 +114,7 @@ async function applyVerdicts(
     // What a person resolved stands no more when the next one takes its place.
     if (standing && (verdict === 'settle' || verdict === 'raise')) settled.push(standing.id)
   }
+  await fillMuted(tx, [...raised, ...worsened], now)
   const alerts = ({ alert }: { alert: Alert }) => alert
   if (settled.length > 0) await settleRows(tx, settled)
   if (raised.length > 0) await insertAlerts(tx, raised.map(alerts))

@@ -62,15 +62,28 @@ const summary = alertOperation({
 
 const HistoryEntry = z
   .object({
-    action: z.string().meta({ description: 'raised, worsened, acknowledged, snoozed, woken or resolved.' }),
+    action: z
+      .string()
+      .meta({ description: 'raised, worsened, acknowledged, snoozed, woken, muted, unmuted, escalated or resolved.' }),
     at: Timestamp,
     actor: z.string().nullable().meta({ description: 'Who did it; null where the stock or the clock did.' }),
     note: z.string().nullable(),
     severity: z.enum(severities),
     available: z.int(),
     snoozedUntil: Timestamp.nullable(),
+    detail: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .meta({ description: 'What mutes it; which step of which policy told whom.' }),
   })
   .meta({ id: 'AlertHistoryEntry' })
+
+interface HistoryEntryRow extends Pick<HistoryRow, 'action' | 'at' | 'severity' | 'available'> {
+  readonly actor: string | null
+  readonly note: string | null
+  readonly snoozedUntil: Date | null
+  readonly detail: Record<string, unknown> | null
+}
 
 const readOne = alertOperation({
   id: 'alerts-read-one',
@@ -85,13 +98,13 @@ const readOne = alertOperation({
     const { sql } = db.alerts
     const [[alert], history] = await Promise.all([
       sql<Alert[]>`select ${alertColumns(sql)} from alert where id = ${id}`,
-      sql<(HistoryRow & { actor: string | null; note: string | null; snoozedUntil: Date | null })[]>`
-        select action, at, actor, note, severity, available, snoozed_until as "snoozedUntil"
+      sql<HistoryEntryRow[]>`
+        select action, at, actor, note, severity, available, snoozed_until as "snoozedUntil", detail
         from alert_history where alert_id = ${id} order by at, id`,
     ])
     if (!alert) throw new Rejected('not_found')
-    const told = history.map(({ action, at, actor, note, severity, available, snoozedUntil }) => ({
-      ...{ action, at: at.toISOString(), actor, note, severity, available, snoozedUntil: snoozedUntil?.toISOString() ?? null },
+    const told = history.map(({ at, snoozedUntil, ...entry }) => ({
+      ...{ ...entry, at: at.toISOString(), snoozedUntil: snoozedUntil?.toISOString() ?? null },
     }))
     return { ...alertBody(alert), history: told }
   },
