@@ -24,6 +24,7 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-respond': async () => (await import('./alerts/respond.ts')).respondToAlerts,
   'alerts-wake': async () => (await import('./alerts/wake.ts')).wakeAlerts,
   'alerts-silence': async () => (await import('./alerts/silences.ts')).silenceAlerts,
+  'alerts-follow-counts': async () => (await import('./alerts/follow-counts.ts')).followCounts,
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,

@@ -72,8 +72,10 @@ export interface EventData {
   'tidemark.count.opened.v1': {
     readonly countId: string
     readonly location: string
-    /** It covers SKUs that begin so. Null: named SKUs, or all. */
+    /** It covers SKUs that begin so. */
     readonly skuPrefix: null | string
+    /** It covers these SKUs alone. Null: what begins so, or the whole location. */
+    readonly skus: null | readonly string[]
     /** Lines to count. */
     readonly lines: number
     readonly openedAt: number
@@ -207,14 +209,14 @@ export const eventSchemas = {
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis, or a person has resolved the alert.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"resolvedBy\",\"type\":[\"null\",\"string\"],\"doc\":\"Who resolved it; null when the stock recovered.\",\"default\":null}]}",
   },
   'tidemark.count.closed.v1': {
-    topic: 'stock',
+    topic: 'counts',
     key: 'location',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.closed\",\"name\":\"v1\",\"doc\":\"A cycle count is over.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"state\",\"type\":{\"type\":\"enum\",\"name\":\"CountEnd\",\"symbols\":[\"approved\",\"cancelled\"]}},{\"name\":\"closedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.closed\",\"name\":\"v1\",\"doc\":\"A cycle count is over.\",\"topic\":\"counts\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"state\",\"type\":{\"type\":\"enum\",\"name\":\"CountEnd\",\"symbols\":[\"approved\",\"cancelled\"]}},{\"name\":\"closedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.count.opened.v1': {
-    topic: 'stock',
+    topic: 'counts',
     key: 'location',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so. Null: named SKUs, or all.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"counts\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so.\",\"default\":null},{\"name\":\"skus\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}],\"doc\":\"It covers these SKUs alone. Null: what begins so, or the whole location.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.notification.queued.v1': {
     topic: 'notifications',
