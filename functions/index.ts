@@ -25,6 +25,8 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-wake': async () => (await import('./alerts/wake.ts')).wakeAlerts,
   'alerts-silence': async () => (await import('./alerts/silences.ts')).silenceAlerts,
   'alerts-follow-counts': async () => (await import('./alerts/follow-counts.ts')).followCounts,
+  'alerts-escalation-policies': async () => (await import('./alerts/escalation-policies.ts')).escalationPolicies,
+  'alerts-escalate': async () => (await import('./alerts/escalate.ts')).escalateAlerts,
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,

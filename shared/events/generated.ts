@@ -19,7 +19,7 @@ export interface EventData {
     readonly threshold: number
     readonly category: null | string
     readonly policyId: string
-    /** From 1; counts on through repetitions of the policy. */
+    /** From 1; counts on through repetitions of the policy, and when the alert is told again. */
     readonly step: number
     /** recipient:<id>, group:<name> or role:<name>. */
     readonly targets: readonly string[]
@@ -196,7 +196,7 @@ export const eventSchemas = {
   'tidemark.alert.escalated.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.escalated\",\"name\":\"v1\",\"doc\":\"Nobody has acknowledged the alert in time: the targets of the policy’s next step are told.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\"},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"policyId\",\"type\":\"string\"},{\"name\":\"step\",\"type\":\"int\",\"doc\":\"From 1; counts on through repetitions of the policy.\"},{\"name\":\"targets\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"recipient:<id>, group:<name> or role:<name>.\"},{\"name\":\"channels\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"Channels to use; empty for the recipients’ own preferences.\",\"default\":[]},{\"name\":\"escalatedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.escalated\",\"name\":\"v1\",\"doc\":\"Nobody has acknowledged the alert in time: the targets of the policy’s next step are told.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\"},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"policyId\",\"type\":\"string\"},{\"name\":\"step\",\"type\":\"int\",\"doc\":\"From 1; counts on through repetitions of the policy, and when the alert is told again.\"},{\"name\":\"targets\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"recipient:<id>, group:<name> or role:<name>.\"},{\"name\":\"channels\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"Channels to use; empty for the recipients’ own preferences.\",\"default\":[]},{\"name\":\"escalatedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.alert.raised.v1': {
     topic: 'alerts',

@@ -48,6 +48,8 @@ create table escalation_policy (
   -- [{"afterMinutes": 15, "targets": ["role:buyer"], "channels": ["sms"]}]
   steps jsonb not null,
   repeat int not null check (repeat >= 0),
+  -- False until the alerts that stood when it was made or changed are looked at anew.
+  applied boolean not null default false,
   version bigint not null default 1,
   created_by text not null,
   created_at timestamptz not null,
