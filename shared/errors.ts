@@ -23,6 +23,7 @@ const rejectedCodes = {
   count_not_open: [409, 'The count, or a line of it, is closed.'],
   import_running: [409, 'This import is being worked on already.'],
   alert_resolved: [409, 'The alert is resolved already.'],
+  silence_expired: [409, 'The silence is over: make a new one.'],
   order_not_cancellable: [409, 'The order can no longer be cancelled.'],
   version_mismatch: [412, 'The resource has changed since it was read.'],
   body_too_large: [413, 'The request body is too large.'],

@@ -1,7 +1,11 @@
 import type { Queryable, Tx } from '../../shared/data/postgres.ts'
 import type { Alert, Severity } from './alert.ts'
 
-export type AlertAction = 'raised' | 'worsened' | 'acknowledged' | 'snoozed' | 'woken' | 'resolved'
+export const alertActions = [
+  ...(['raised', 'worsened', 'acknowledged', 'snoozed', 'woken'] as const),
+  ...(['muted', 'unmuted', 'escalated', 'resolved'] as const),
+] as const
+export type AlertAction = (typeof alertActions)[number]
 
 /** One line of an alert's history: who did what, or the stock itself. */
 export interface HistoryRow {
@@ -15,6 +19,8 @@ export interface HistoryRow {
   readonly severity: Severity
   readonly available: number
   readonly snoozedUntil?: Date | null
+  /** What mutes it; which step of which policy told whom. */
+  readonly detail?: object
 }
 
 /** Alerts by their ids, locked in the order of their ids. */
@@ -24,7 +30,7 @@ export const loadAlertsForUpdate = (tx: Tx, ids: readonly string[]): PromiseLike
 export const alertColumns = (sql: Queryable) => sql`
   id, sku, location, state, severity, threshold, available, stock_version as "stockVersion", raised_at as "raisedAt",
   resolved_at as "resolvedAt", snoozed_until as "snoozedUntil", telling, rule, category,
-  suggested_order as "suggestedOrder", muted`
+  suggested_order as "suggestedOrder", muted, acknowledged_by as "acknowledgedBy", acknowledged_at as "acknowledgedAt"`
 
 export const insertAlerts = (tx: Tx, alerts: readonly Alert[]) => tx`
   insert into alert (
@@ -39,17 +45,19 @@ export const insertAlerts = (tx: Tx, alerts: readonly Alert[]) => tx`
     ${alerts.map(alert => alert.suggestedOrder)}::bigint[], ${alerts.map(alert => alert.muted)}::text[]
   ) as alert (id, sku, location, severity, threshold, available, stock_version, rule, category, suggested_order, muted)`
 
-/** Opens alerts again with what they say now. */
+/** Opens alerts again with what they say now. Nobody has acknowledged that, and its escalation starts anew. */
 export const tellAgain = (tx: Tx, alerts: readonly Alert[]) => tx`
   update alert set state = 'open', snoozed_until = null, severity = told.severity, threshold = told.threshold,
     available = told.available, stock_version = told.stock_version, telling = told.telling,
-    category = told.category, suggested_order = told.suggested_order
+    category = told.category, suggested_order = told.suggested_order, muted = told.muted,
+    acknowledged_by = null, acknowledged_at = null, escalate_at = '-infinity'
   from unnest(
     ${alerts.map(alert => alert.id)}::uuid[], ${alerts.map(alert => alert.severity)}::text[],
     ${alerts.map(alert => alert.threshold)}::bigint[], ${alerts.map(alert => alert.available)}::bigint[],
     ${alerts.map(alert => alert.stockVersion)}::bigint[], ${alerts.map(alert => alert.telling)}::int[],
-    ${alerts.map(alert => alert.category)}::text[], ${alerts.map(alert => alert.suggestedOrder)}::bigint[]
-  ) as told (id, severity, threshold, available, stock_version, telling, category, suggested_order)
+    ${alerts.map(alert => alert.category)}::text[], ${alerts.map(alert => alert.suggestedOrder)}::bigint[],
+    ${alerts.map(alert => alert.muted)}::text[]
+  ) as told (id, severity, threshold, available, stock_version, telling, category, suggested_order, muted)
   where alert.id = told.id`
 
 /** Ended by the stock: it has recovered. */
@@ -62,10 +70,13 @@ export const settleRows = (tx: Tx, ids: readonly string[]) => tx`
 export async function insertHistory(tx: Tx, rows: readonly HistoryRow[]): Promise<void> {
   if (rows.length === 0) return
   await tx`
-    insert into alert_history (id, alert_id, action, at, actor, note, severity, available, snoozed_until)
-    select * from unnest(
+    insert into alert_history (id, alert_id, action, at, actor, note, severity, available, snoozed_until, detail)
+    select id, alert_id, action, at, actor, note, severity, available, snoozed_until, detail::jsonb
+    from unnest(
       ${rows.map(row => row.id)}::uuid[], ${rows.map(row => row.alertId)}::uuid[], ${rows.map(row => row.action)}::text[],
       ${rows.map(row => row.at.toISOString())}::timestamptz[], ${rows.map(row => row.actor ?? null)}::text[],
       ${rows.map(row => row.note ?? null)}::text[], ${rows.map(row => row.severity)}::text[],
-      ${rows.map(row => row.available)}::bigint[], ${rows.map(row => row.snoozedUntil?.toISOString() ?? null)}::timestamptz[])`
+      ${rows.map(row => row.available)}::bigint[], ${rows.map(row => row.snoozedUntil?.toISOString() ?? null)}::timestamptz[],
+      ${rows.map(row => (row.detail ? JSON.stringify(row.detail) : null))}::text[]
+    ) as done (id, alert_id, action, at, actor, note, severity, available, snoozed_until, detail)`
 }

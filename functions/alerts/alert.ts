@@ -82,6 +82,9 @@ export interface Alert {
   readonly suggestedOrder: number | null
   /** What keeps it from being told: `silence:<id>` or `inhibited:<why>`. */
   readonly muted: string | null
+  /** Who is at it, until it is told again. */
+  readonly acknowledgedBy?: string | null
+  readonly acknowledgedAt?: Date | null
 }
 
 export function severityOf(available: number, { criticalLevel = null }: Pick<Threshold, 'criticalLevel'>): Severity {
@@ -154,6 +157,12 @@ export const AlertBody = z
     raisedAt: Timestamp,
     resolvedAt: Timestamp.nullable(),
     snoozedUntil: Timestamp.nullable(),
+    acknowledgedBy: z.string().nullable(),
+    acknowledgedAt: Timestamp.nullable(),
+    muted: z.string().nullable().meta({
+      description: 'What keeps it from being told: `silence:<id>`, `inhibited:count:<id>` or `inhibited:out_of_stock`.',
+    }),
+    telling: z.int().meta({ description: 'How often it was told, from 1.' }),
   })
   .meta({ id: 'Alert' })
 
@@ -171,4 +180,8 @@ export const alertBody = (alert: Alert): z.output<typeof AlertBody> => ({
   raisedAt: alert.raisedAt.toISOString(),
   resolvedAt: alert.resolvedAt?.toISOString() ?? null,
   snoozedUntil: alert.snoozedUntil?.toISOString() ?? null,
+  acknowledgedBy: alert.acknowledgedBy ?? null,
+  acknowledgedAt: alert.acknowledgedAt?.toISOString() ?? null,
+  muted: alert.muted,
+  telling: alert.telling,
 })

@@ -4,6 +4,7 @@ import { together } from '../../shared/data/together.ts'
 import { insertOutbox, outboxRow } from '../../shared/events/outbox.ts'
 import { type Alert, newAlert, raisedEvent, resolvedEvent, type Seen } from './alert.ts'
 import { insertAlerts, insertHistory, resolveRows, settleRows, tellAgain } from './alert-rows.ts'
+import { fillMuted } from './mute.ts'
 import { applyBreaches } from './threshold-breaches.ts'
 import { type Context, placeKey, readContexts, type StandingAlert } from './threshold-context.ts'
 import { type JudgedRule, judgePlace } from './threshold-judged.ts'
@@ -117,6 +118,7 @@ async function applyVerdicts(
     // What a person resolved stands no more when the next one takes its place.
     if (standing && (verdict === 'settle' || verdict === 'raise')) settled.push(standing.id)
   }
+  await fillMuted(tx, [...raised, ...worsened], now)
   const alerts = ({ alert }: { alert: Alert }) => alert
   const ended = resolved.map(({ alert }) => alert.id)
   await together([

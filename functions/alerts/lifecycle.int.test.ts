@@ -47,6 +47,7 @@ async function see(available: number): Promise<void> {
   assert.equal(await evaluation.deliver('tidemark.stock.changed.v1', { ...data, version: ++version }), 204)
 }
 
+type Summary = Record<string, number> & { severities: Record<string, Record<string, number>> }
 interface Shown {
   id: string
   state: string
@@ -66,9 +67,13 @@ const act = (action: string, id: string, body: object = {}, key?: string) =>
   responding.request<Shown>(`POST /v1/alerts/${id}/${action}`, { body, ...(key !== undefined && { key }) })
 const told = async () =>
   (
-    await sql<{ data: { severity?: string; telling?: number; resolvedBy?: string | null } }[]>`
+    await sql<{ data: { severity?: string; telling?: number; resolvedBy?: string | null; acknowledgedBy?: string } }[]>`
       select data::jsonb as data from outbox where data::jsonb ->> 'sku' = ${sku} order by id`
-  ).map(({ data }) => [data.severity, data.telling, data.resolvedBy].filter(one => one !== undefined && one !== null))
+  ).map(({ data }) =>
+    [data.severity, data.telling, data.resolvedBy, data.acknowledgedBy && 'acknowledged'].filter(
+      one => one !== undefined && one !== null,
+    ),
+  )
 
 test('an alert says who did what with it, when, and why', async () => {
   await see(8)
@@ -90,7 +95,7 @@ test('an alert says who did what with it, when, and why', async () => {
   )
   assert.deepEqual([alert.history[0]?.actor, alert.history[3]?.actor], [null, null])
   assert.ok(alert.history[1]?.actor)
-  assert.deepEqual(await told(), [['low', 1], []])
+  assert.deepEqual(await told(), [['low', 1], ['acknowledged'], []])
 })
 
 test('an acknowledged alert that gets worse is open again and told again, once, and not when it hovers', async () => {
@@ -100,10 +105,7 @@ test('an acknowledged alert that gets worse is open again and told again, once, 
   for (const available of [5, 0, 2, 0]) await see(available)
   const alert = await newest()
   assert.deepEqual([alert.id, alert.state, alert.severity], [id, 'open', 'out_of_stock'])
-  assert.deepEqual(await told(), [
-    ['low', 1],
-    ['out_of_stock', 2],
-  ])
+  assert.deepEqual(await told(), [['low', 1], ['acknowledged'], ['out_of_stock', 2]])
 })
 
 test('what a person resolved is not raised again while the stock stays low, but when it is worse, and after a recovery', async () => {
@@ -156,6 +158,36 @@ test('many alerts are acknowledged at once, each for itself, and a repetition is
   assert.equal((await newest()).history.length, 2)
 })
 
+test('many alerts are put off or resolved at once, each for itself', async () => {
+  await see(8)
+  const { id } = await newest()
+  const unknown = randomUUID()
+  const send = async (action: string, body: object) =>
+    (await responding.request<Shown>(`POST /v1/alerts/${action}`, { body: { ids: [unknown, id], ...body } })).body
+  const states = ({ results }: Shown) => results.map(({ state, problem }) => state ?? problem?.code)
+  assert.deepEqual(states(await send('snooze', { minutes: 30, note: 'The truck is late.' })), ['not_found', 'snoozed'])
+  assert.deepEqual(
+    (await send('snooze', {})).errors.map(({ field }) => field),
+    ['minutes'],
+  )
+  assert.deepEqual(states(await send('resolve', { note: 'Discontinued.' })), ['not_found', 'resolved'])
+  assert.deepEqual(states(await send('snooze', { minutes: 30 })), ['not_found', 'alert_resolved'])
+  assert.deepEqual(
+    (await newest()).history.map(({ action, note }) => [action, note]),
+    [
+      ['raised', null],
+      ['snoozed', 'The truck is late.'],
+      ['resolved', 'Discontinued.'],
+    ],
+  )
+})
+
+test('who acknowledges for somebody else is in the history with the one it was for', async () => {
+  await see(8)
+  await act('acknowledge', (await newest()).id, { onBehalfOf: 'pagerduty: Ann' })
+  assert.match((await newest()).history.at(-1)?.actor ?? '', /^pagerduty: Ann \(by .+\)$/)
+})
+
 test('what cannot be done is refused by name', async () => {
   await see(8)
   const { id } = await newest()
@@ -180,8 +212,38 @@ test('alerts are listed and counted by state and severity', async () => {
   assert.deepEqual(await ids('state=active&severity=out_of_stock'), [id])
   assert.deepEqual(await ids('state=open'), [])
   assert.deepEqual(await ids('severity=low'), [])
-  const { body } = await reading.request<Record<string, number>>('GET /v1/alerts/summary')
+  const { body } = await reading.request<Summary>('GET /v1/alerts/summary')
   const rows = await sql<{ state: string; count: string }[]>`select state, count(*) from alert group by state`
   for (const { state, count } of rows) assert.equal(body[state], Number(count))
   assert.ok((body.acknowledged ?? 0) >= 1)
+  const [empty] = await sql<{ count: number }[]>`
+    select count(*)::int from alert where state = 'acknowledged' and severity = 'out_of_stock'`
+  assert.equal(body.severities.out_of_stock?.acknowledged, empty?.count)
+})
+
+test('alerts are found by rule, category, what mutes them and who acknowledged them', async () => {
+  await see(8)
+  const { id } = await newest()
+  await act('acknowledge', id)
+  const silence = `silence:${randomUUID()}`
+  await sql`update alert set muted = ${silence}, category = 'Lamps' where id = ${id}`
+  const found = async (query: string) =>
+    (await reading.request<{ items: Shown[] }>(`GET /v1/alerts?sku=${sku}&${query}`)).body.items.length
+  const actor = (await newest()).history.at(-1)?.actor ?? ''
+  for (const query of ['muted=true', `muted=${silence}`, 'category=Lamps', 'rule=absolute', `acknowledgedBy=${actor}`]) {
+    assert.equal(await found(query), 1, query)
+  }
+  for (const query of [
+    'muted=false',
+    `muted=silence:${randomUUID()}`,
+    'category=Mugs',
+    'rule=forecast',
+    'acknowledgedBy=nobody',
+  ]) {
+    assert.equal(await found(query), 0, query)
+  }
+  const { body } = await reading.request<Summary>('GET /v1/alerts/summary')
+  assert.ok(Number(body.muted) >= 1)
+  const { status } = await reading.request('GET /v1/alerts?muted=perhaps')
+  assert.equal(status, 422)
 })

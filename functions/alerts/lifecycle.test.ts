@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Rejected } from '../../shared/errors.ts'
 import { type Alert, newAlert } from './alert.ts'
-import { respond, woken } from './lifecycle.ts'
+import { respond, toldAgain } from './lifecycle.ts'
 
 const now = new Date('2026-01-01T12:00:00Z')
 const later = new Date('2026-01-01T13:00:00Z')
@@ -12,6 +12,10 @@ const resolved: Alert = { ...open, state: 'resolved', resolvedAt: now }
 test('the last word about an alert counts, and saying it twice changes nothing', () => {
   const acknowledged = respond(open, { action: 'acknowledge' }, now, 'ann')
   assert.deepEqual([acknowledged.next.state, acknowledged.did], ['acknowledged', 'acknowledged'])
+  assert.deepEqual(acknowledged.event, {
+    type: 'tidemark.alert.acknowledged.v1',
+    data: { alertId: 'alert', sku: 'A', location: 'main', acknowledgedAt: now.getTime(), acknowledgedBy: 'ann' },
+  })
   assert.deepEqual(respond(acknowledged.next, { action: 'acknowledge' }, now, 'bob'), { next: acknowledged.next })
   const snoozed = respond(acknowledged.next, { action: 'snooze', until: later }, now, 'bob')
   assert.deepEqual([snoozed.next.state, snoozed.next.snoozedUntil], ['snoozed', later])
@@ -43,6 +47,6 @@ test('nothing is put off into the past', () => {
 
 test('a snooze that is over tells the alert once more', () => {
   const snoozed = respond(open, { action: 'snooze', until: later }, now, 'ann').next
-  const { state, snoozedUntil, telling } = woken(snoozed)
+  const { state, snoozedUntil, telling } = toldAgain(snoozed)
   assert.deepEqual([state, snoozedUntil, telling], ['open', null, 2])
 })

@@ -25,7 +25,11 @@ export function respond(alert: Alert, response: AlertResponse, now: Date, actor:
   switch (response.action) {
     case 'acknowledge':
       if (alert.state === 'acknowledged') return { next: alert }
-      return { next: { ...alert, state: 'acknowledged', snoozedUntil: null }, did: 'acknowledged' }
+      return {
+        next: { ...alert, state: 'acknowledged', snoozedUntil: null, acknowledgedBy: actor, acknowledgedAt: now },
+        did: 'acknowledged',
+        event: acknowledgedEvent(alert, now, actor),
+      }
     case 'snooze':
       if (response.until <= now) throw new Rejected('invalid_input', 'until: must be in the future', untilError)
       return { next: { ...alert, state: 'snoozed', snoozedUntil: response.until }, did: 'snoozed' }
@@ -39,5 +43,10 @@ export function respond(alert: Alert, response: AlertResponse, now: Date, actor:
 
 const untilError = { errors: [{ field: 'until', message: 'must be in the future' }] }
 
-/** A snooze that is over: the alert is told again, as it is. */
-export const woken = (alert: Alert): Alert => ({ ...alert, state: 'open', snoozedUntil: null, telling: alert.telling + 1 })
+function acknowledgedEvent({ id: alertId, sku, location }: Alert, now: Date, acknowledgedBy: string): NewEvent {
+  const data = { alertId, sku, location, acknowledgedAt: now.getTime(), acknowledgedBy }
+  return { type: 'tidemark.alert.acknowledged.v1', data }
+}
+
+/** The alert is told again, as it is: its snooze is over, or what muted it. */
+export const toldAgain = (alert: Alert): Alert => ({ ...alert, state: 'open', snoozedUntil: null, telling: alert.telling + 1 })

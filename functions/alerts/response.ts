@@ -68,6 +68,8 @@ export async function respondTo(
 }
 
 /** One response leaves all alerts in the same state. What a person resolves is not settled: the stock has not recovered. */
-const save = (tx: Tx, ids: readonly string[], { state, resolvedAt, snoozedUntil }: Alert) => tx`
-  update alert set state = ${state}, resolved_at = ${resolvedAt}, snoozed_until = ${snoozedUntil}, settled = ${state !== 'resolved'}
+const save = (tx: Tx, ids: readonly string[], { state, resolvedAt, snoozedUntil, acknowledgedBy, acknowledgedAt }: Alert) => tx`
+  update alert set state = ${state}, resolved_at = ${resolvedAt}, snoozed_until = ${snoozedUntil}, settled = ${state !== 'resolved'},
+    acknowledged_by = case when ${state}::text = 'acknowledged' then ${acknowledgedBy ?? null} else acknowledged_by end,
+    acknowledged_at = case when ${state}::text = 'acknowledged' then ${acknowledgedAt ?? null}::timestamptz else acknowledged_at end
   where id = any (${ids}::uuid[])`

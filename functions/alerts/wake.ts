@@ -2,27 +2,35 @@ import { publish } from '../../shared/events/outbox.ts'
 import { schedule } from '../../shared/function/declare.ts'
 import { type Alert, raisedEvent } from './alert.ts'
 import { alertColumns, insertHistory, tellAgain } from './alert-rows.ts'
-import { woken } from './lifecycle.ts'
+import { toldAgain } from './lifecycle.ts'
+import { fillMuted } from './mute.ts'
+import { reviewMutes } from './mute-review.ts'
 
 /** Alerts woken in one transaction. */
 const together = 200
 
-/** Tells alerts again whose snooze is over. */
+/** Milliseconds of one round: what is left over is the next one's. */
+const roundMilliseconds = 20_000
+
+/** Tells alerts again whose snooze is over, or what muted them. */
 export const wakeAlerts = schedule({
   name: 'alerts-wake',
-  summary: 'Tell alerts again whose snooze is over',
+  summary: 'Tell alerts again whose snooze is over, or what muted them',
   cron: '* * * * *',
   uses: ['db:alerts'],
   scale: { max: 1 },
   async handle({ db, newId, now }) {
     const at = now()
-    for (let count = together; count === together; ) {
+    const until = Date.now() + roundMilliseconds
+    for (let count = together; count === together && Date.now() < until; ) {
       count = await db.alerts.transaction(async tx => {
         const due = await tx<Alert[]>`
           select ${alertColumns(tx)} from alert where state = 'snoozed' and snoozed_until <= ${at}
           order by snoozed_until limit ${together} for update skip locked`
         if (due.length === 0) return 0
-        const alerts = due.map(woken)
+        const woken = due.map(alert => ({ alert: toldAgain(alert) }))
+        await fillMuted(tx, woken, at)
+        const alerts = woken.map(({ alert }) => alert)
         await tellAgain(tx, alerts)
         await insertHistory(
           tx,
@@ -34,5 +42,6 @@ export const wakeAlerts = schedule({
         return due.length
       })
     }
+    await reviewMutes(db.alerts, { newId, now, until })
   },
 })

@@ -45,7 +45,8 @@ export const openCount = stockOperation({
         await snapshot(tx, id, scope)
         const progress = (await progressOf(tx, [id])).get(id) as Progress
         if (progress.total > most) throw wrongField('skuPrefix', `more than ${most} lines: count a part at a time`)
-        const data = { countId: id, location, skuPrefix: skuPrefix ?? null, lines: progress.total, openedAt: now().getTime() }
+        const covers = { location, skuPrefix: skuPrefix ?? null, skus: scope.skus ?? null }
+        const data = { countId: id, ...covers, lines: progress.total, openedAt: now().getTime() }
         await publish(tx, newId, [{ type: 'tidemark.count.opened.v1', data }])
         return Reply.of(201, countBody(await readCount(tx, id), progress))
       })

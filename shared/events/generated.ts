@@ -19,7 +19,7 @@ export interface EventData {
     readonly threshold: number
     readonly category: null | string
     readonly policyId: string
-    /** From 1; counts on through repetitions of the policy. */
+    /** From 1; counts on through repetitions of the policy, and when the alert is told again. */
     readonly step: number
     /** recipient:<id>, group:<name> or role:<name>. */
     readonly targets: readonly string[]
@@ -72,8 +72,10 @@ export interface EventData {
   'tidemark.count.opened.v1': {
     readonly countId: string
     readonly location: string
-    /** It covers SKUs that begin so. Null: named SKUs, or all. */
+    /** It covers SKUs that begin so. */
     readonly skuPrefix: null | string
+    /** It covers these SKUs alone. Null: what begins so, or the whole location. */
+    readonly skus: null | readonly string[]
     /** Lines to count. */
     readonly lines: number
     readonly openedAt: number
@@ -200,7 +202,7 @@ export const eventSchemas = {
   'tidemark.alert.escalated.v1': {
     topic: 'alerts',
     key: 'alertId',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.escalated\",\"name\":\"v1\",\"doc\":\"Nobody has acknowledged the alert in time: the targets of the policy’s next step are told.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\"},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"policyId\",\"type\":\"string\"},{\"name\":\"step\",\"type\":\"int\",\"doc\":\"From 1; counts on through repetitions of the policy.\"},{\"name\":\"targets\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"recipient:<id>, group:<name> or role:<name>.\"},{\"name\":\"channels\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"Channels to use; empty for the recipients’ own preferences.\",\"default\":[]},{\"name\":\"escalatedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.escalated\",\"name\":\"v1\",\"doc\":\"Nobody has acknowledged the alert in time: the targets of the policy’s next step are told.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"severity\",\"type\":{\"type\":\"enum\",\"name\":\"Severity\",\"symbols\":[\"low\",\"critical\",\"out_of_stock\"]}},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"threshold\",\"type\":\"long\"},{\"name\":\"category\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"policyId\",\"type\":\"string\"},{\"name\":\"step\",\"type\":\"int\",\"doc\":\"From 1; counts on through repetitions of the policy, and when the alert is told again.\"},{\"name\":\"targets\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"recipient:<id>, group:<name> or role:<name>.\"},{\"name\":\"channels\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"doc\":\"Channels to use; empty for the recipients’ own preferences.\",\"default\":[]},{\"name\":\"escalatedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.alert.raised.v1': {
     topic: 'alerts',
@@ -213,14 +215,14 @@ export const eventSchemas = {
     schema: "{\"type\":\"record\",\"namespace\":\"tidemark.alert.resolved\",\"name\":\"v1\",\"doc\":\"The stock has recovered above the threshold’s hysteresis, or a person has resolved the alert.\",\"topic\":\"alerts\",\"key\":\"alertId\",\"fields\":[{\"name\":\"alertId\",\"type\":\"string\"},{\"name\":\"sku\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"available\",\"type\":\"long\"},{\"name\":\"stockVersion\",\"type\":\"long\"},{\"name\":\"resolvedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"resolvedBy\",\"type\":[\"null\",\"string\"],\"doc\":\"Who resolved it; null when the stock recovered.\",\"default\":null}]}",
   },
   'tidemark.count.closed.v1': {
-    topic: 'stock',
+    topic: 'counts',
     key: 'location',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.closed\",\"name\":\"v1\",\"doc\":\"A cycle count is over.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"state\",\"type\":{\"type\":\"enum\",\"name\":\"CountEnd\",\"symbols\":[\"approved\",\"cancelled\"]}},{\"name\":\"closedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.closed\",\"name\":\"v1\",\"doc\":\"A cycle count is over.\",\"topic\":\"counts\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"state\",\"type\":{\"type\":\"enum\",\"name\":\"CountEnd\",\"symbols\":[\"approved\",\"cancelled\"]}},{\"name\":\"closedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.count.opened.v1': {
-    topic: 'stock',
+    topic: 'counts',
     key: 'location',
-    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"stock\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so. Null: named SKUs, or all.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
+    schema: "{\"type\":\"record\",\"namespace\":\"tidemark.count.opened\",\"name\":\"v1\",\"doc\":\"A cycle count has begun: people are at the shelves of the location.\",\"topic\":\"counts\",\"key\":\"location\",\"fields\":[{\"name\":\"countId\",\"type\":\"string\"},{\"name\":\"location\",\"type\":\"string\"},{\"name\":\"skuPrefix\",\"type\":[\"null\",\"string\"],\"doc\":\"It covers SKUs that begin so.\",\"default\":null},{\"name\":\"skus\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}],\"doc\":\"It covers these SKUs alone. Null: what begins so, or the whole location.\",\"default\":null},{\"name\":\"lines\",\"type\":\"long\",\"doc\":\"Lines to count.\"},{\"name\":\"openedAt\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}]}",
   },
   'tidemark.notification.queued.v1': {
     topic: 'notifications',
