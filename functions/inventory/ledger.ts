@@ -24,7 +24,7 @@ export interface LedgerOptions {
   now: () => Date
   /** Transactions in flight at once. */
   writers?: number
-  /** Lines a transaction carries at most. */
+  /** Commands of up to three lines that a transaction carries at most. */
   maxBatch?: number
   /** Commands that may wait; further ones are answered `overloaded`. */
   maxWaiting?: number
@@ -39,6 +39,12 @@ export interface LedgerOptions {
 /** Milliseconds: longer than all deadlines that the database itself keeps, so it is the network that hangs. */
 const hungAfter = 20_000
 
+/**
+ * A line of a long command costs about a third of a command of its own, which has an answer to remember, an event apart and mostly a
+ * reservation. Seven receipts of a hundred lines in a transaction instead of two cost a fifth less of CPU a line.
+ */
+const linesOfWeight = 3
+
 export function stockLedger(options: LedgerOptions): StockLedger {
   const { promise: hung, reject: declareHung } = Promise.withResolvers<never>()
   hung.catch(() => {})
@@ -52,7 +58,7 @@ export function stockLedger(options: LedgerOptions): StockLedger {
     maxBatch: options.maxBatch ?? 256,
     maxWaiting: options.maxWaiting ?? 2_000,
     ...(options.maxDelay !== undefined && { maxDelay: options.maxDelay }),
-    weight: ({ command }) => ('lines' in command ? (command.lines?.length ?? 1) : 1),
+    weight: ({ command }) => Math.ceil(('lines' in command ? (command.lines?.length ?? 1) : 1) / linesOfWeight),
   })
   return {
     hung,
