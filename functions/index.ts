@@ -18,6 +18,7 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'payments-refund': async () => (await import('./payments/refund.ts')).refundPayment,
   'alerts-evaluate': async () => (await import('./alerts/evaluate.ts')).evaluateAlerts,
   'alerts-judge-due': async () => (await import('./alerts/threshold-due.ts')).judgeDue,
+  'alerts-judge-daily': async () => (await import('./alerts/threshold-daily.ts')).judgeDaily,
   'alerts-set-thresholds': async () => (await import('./alerts/set-thresholds.ts')).setThresholds,
   'alerts-import': async () => (await import('./alerts/import.ts')).alertsImport,
   'alerts-export': async () => (await import('./alerts/export.ts')).alertsExport,

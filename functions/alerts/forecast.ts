@@ -25,22 +25,31 @@ const weeksToBeClosed = 4
 
 /** @param days units of whole days, oldest first; the last is the day before `today` */
 export function forecastOf(days: readonly number[], today: Day): Forecast {
-  const units = days.map(one => Math.max(one, 0))
-  const mean = meanOf(units)
-  if (mean === 0) return { level: 0, factors: Array(7).fill(1) }
-  const weekdays = units.map((_, index) => weekdayOf(today - units.length + index))
-  const factors = Array.from({ length: 7 }, (_, weekday) => {
-    const own = units.filter((_, index) => weekdays[index] === weekday)
-    const sum = own.reduce((all, one) => all + one, 0)
-    if (sum === 0 && own.length >= weeksToBeClosed) return 0
-    return (sum + drawn * mean) / ((own.length + drawn) * mean)
+  // Asked with each event of a place: in plain loops.
+  const sums = Array<number>(7).fill(0)
+  const counts = Array<number>(7).fill(0)
+  let total = 0
+  for (const [index, units] of days.entries()) {
+    const weekday = weekdayOf(today - days.length + index)
+    const sold = Math.max(units, 0)
+    sums[weekday] = (sums[weekday] as number) + sold
+    counts[weekday] = (counts[weekday] as number) + 1
+    total += sold
+  }
+  if (total === 0) return { level: 0, factors: Array(7).fill(1) }
+  const mean = total / days.length
+  const factors = sums.map((sum, weekday) => {
+    const count = counts[weekday] as number
+    return sum === 0 && count >= weeksToBeClosed ? 0 : (sum + drawn * mean) / ((count + drawn) * mean)
   })
-  const open = units.flatMap((one, index) => {
-    const factor = factors[weekdays[index] as number] as number
-    return factor > 0 ? [one / factor] : []
-  })
-  let level = meanOf(open.slice(0, 7))
-  for (const one of open) level += smoothing * (one - level)
+  const open: number[] = []
+  for (const [index, units] of days.entries()) {
+    const factor = factors[weekdayOf(today - days.length + index)] as number
+    if (factor > 0) open.push(Math.max(units, 0) / factor)
+  }
+  const firstWeek = open.slice(0, 7)
+  let level = firstWeek.reduce((sum, units) => sum + units, 0) / firstWeek.length
+  for (const units of open) level += smoothing * (units - level)
   return { level, factors }
 }
 
@@ -50,6 +59,3 @@ export function demandWithin({ level, factors }: Forecast, today: Day, days: num
   for (let ahead = 1; ahead <= days; ahead++) sum += level * (factors[weekdayOf(today + ahead)] as number)
   return sum
 }
-
-const meanOf = (numbers: readonly number[]): number =>
-  numbers.length === 0 ? 0 : numbers.reduce((sum, one) => sum + one, 0) / numbers.length

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import postgres from 'postgres'
-import type { Queryable, Sql } from '../../shared/data/postgres.ts'
+import type { Queryable, Sql, Tx } from '../../shared/data/postgres.ts'
 import { type ClonedDatabase, cloneDatabase } from '../../test/environment.ts'
+import { evaluate } from './evaluation.ts'
 import { readContexts } from './threshold-context.ts'
 import { listChanges, listThresholds } from './threshold-read.ts'
 import { readThresholdsFor } from './threshold-store.ts'
@@ -127,6 +129,23 @@ test('the locks of a batch are taken by its keys', async () => {
   await assertIndexed('locks', 2 * places.length, async found => {
     await Promise.all(lockPlaces(found as never, places))
   })
+})
+
+test('a batch is judged and counted with as many statements as one event', async () => {
+  const observed = (count: number, version: number) =>
+    places.slice(0, count).map(place => ({
+      ...{ ...place, available: 50, version, capacity: null, sold: { since: version - 1, units: 1 } },
+      ...{ at: new Date('2026-01-01T12:00:00Z'), traceparent: '' },
+    }))
+  const statements = async (count: number, version: number) => {
+    asked = []
+    const { stale } = await sql.begin(tx => evaluate(tx as unknown as Tx, observed(count, version), randomUUID, new Date()))
+    assert.equal(stale, 0)
+    return asked.length
+  }
+  const one = await statements(1, 2)
+  assert.equal(await statements(places.length, 3), one)
+  assert.ok(one <= 11, `${one} statements`)
 })
 
 test('lists of thresholds and of their changes go along an index, a page at a time', async () => {

@@ -4,15 +4,17 @@ import { ownDatabase } from '../../test/own-database.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { readAlerts } from './read.ts'
 import { setThresholds } from './set-thresholds.ts'
+import { judgeDaily } from './threshold-daily.ts'
 import { judgeDue } from './threshold-due.ts'
 import { dayOf, isoDay } from './velocity.ts'
 
 const { sql, start } = await ownDatabase('alerts')
-const [evaluation, setting, reading, due] = await Promise.all([
+const [evaluation, setting, reading, due, daily] = await Promise.all([
   start(evaluateAlerts),
   start(setThresholds),
   start(readAlerts),
   start(judgeDue),
+  start(judgeDaily),
 ])
 
 let sku: string
@@ -230,6 +232,24 @@ test('soon after its end an alert is not raised again but when it is worse; late
   await sql`update breach set due_at = now() - interval '1 second'`
   assert.equal(await due.tick(), 204)
   assert.deepEqual((await said()).at(-1), ['absolute', 'low', 'open', 10])
+})
+
+test('what sells no more lasts longer: its alert ends with the days, though no event comes', async () => {
+  await soldDaily(4, 7)
+  await set({ sku, type: 'days_of_cover', level: 3, windowDays: 7 })
+  await see(30)
+  assert.deepEqual(await said(), [['days_of_cover', 'low', 'open', 40]])
+  // A week later.
+  await sql`update sales set day = day - 7 where sku = ${sku}`
+  assert.equal(await daily.tick(), 204)
+  await wait()
+  assert.deepEqual(await said(), [['days_of_cover', 'low', 'resolved', 40]])
+})
+
+test('without a threshold that changes with the days nothing is judged for them', async () => {
+  await set({ sku, level: 10 })
+  assert.equal(await daily.tick(), 204)
+  assert.equal((await sql`select from rejudging`).length, 0)
 })
 
 test('what was sold counts once, whatever is delivered twice, late, or together with a receipt', async () => {

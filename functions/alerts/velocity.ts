@@ -28,18 +28,21 @@ export function addSales(sales: Sales | undefined, day: Day, sold: number): Sale
   const last = Math.max(sales.day, day)
   const first = Math.max(Math.min(sales.day - sales.units.length + 1, day), last - daysKept + 1)
   if (day < first) return sales
-  const units = Array.from({ length: last - first + 1 }, (_, index) => unitsOn(sales, first + index))
+  const units = wholeDays(sales, last + 1, last - first + 1)
+  while (units.length < last - first + 1) units.unshift(0)
   units[day - first] = (units[day - first] as number) + sold
   return { day: last, units }
 }
 
-const unitsOn = ({ day, units }: Sales, wanted: Day): number => units[units.length - 1 - (day - wanted)] ?? 0
-
 /** The last `most` days before today, each whole, from the first sale on. Oldest first; days without a sale are 0. */
 export function wholeDays(sales: Sales | undefined, today: Day, most = daysKept - 1): number[] {
   if (!sales) return []
-  const first = Math.max(sales.day - sales.units.length + 1, today - most)
-  return Array.from({ length: Math.max(today - first, 0) }, (_, index) => unitsOn(sales, first + index))
+  const { day, units } = sales
+  const first = Math.max(day - units.length + 1, today - most)
+  if (first >= today) return []
+  const known = units.slice(first - (day - units.length + 1), Math.min(units.length, units.length + today - 1 - day))
+  while (known.length < today - first) known.push(0)
+  return known
 }
 
 /** Units a day over the last `window` whole days, or over as many as there are. 0 before there is one. */
