@@ -33,26 +33,31 @@ export const alertColumns = (sql: Queryable) => sql`
   suggested_order as "suggestedOrder", muted, acknowledged_by as "acknowledgedBy", acknowledged_at as "acknowledgedAt"`
 
 export const insertAlerts = (tx: Tx, alerts: readonly Alert[]) => tx`
-  insert into alert (id, sku, location, state, severity, threshold, available, stock_version, raised_at, muted)
-  select id, sku, location, 'open', severity, threshold, available, stock_version, ${(alerts[0] as Alert).raisedAt}::timestamptz, muted
+  insert into alert (
+    id, sku, location, state, severity, threshold, available, stock_version, raised_at, rule, category, suggested_order, muted)
+  select id, sku, location, 'open', severity, threshold, available, stock_version, ${(alerts[0] as Alert).raisedAt}::timestamptz,
+    rule, category, suggested_order, muted
   from unnest(
     ${alerts.map(alert => alert.id)}::uuid[], ${alerts.map(alert => alert.sku)}::text[], ${alerts.map(alert => alert.location)}::text[],
     ${alerts.map(alert => alert.severity)}::text[], ${alerts.map(alert => alert.threshold)}::bigint[],
     ${alerts.map(alert => alert.available)}::bigint[], ${alerts.map(alert => alert.stockVersion)}::bigint[],
-    ${alerts.map(alert => alert.muted)}::text[]
-  ) as alert (id, sku, location, severity, threshold, available, stock_version, muted)`
+    ${alerts.map(alert => alert.rule)}::text[], ${alerts.map(alert => alert.category)}::text[],
+    ${alerts.map(alert => alert.suggestedOrder)}::bigint[], ${alerts.map(alert => alert.muted)}::text[]
+  ) as alert (id, sku, location, severity, threshold, available, stock_version, rule, category, suggested_order, muted)`
 
 /** Opens alerts again with what they say now. Nobody has acknowledged that, and its escalation starts anew. */
 export const tellAgain = (tx: Tx, alerts: readonly Alert[]) => tx`
   update alert set state = 'open', snoozed_until = null, severity = told.severity, threshold = told.threshold,
-    available = told.available, stock_version = told.stock_version, telling = told.telling, muted = told.muted,
+    available = told.available, stock_version = told.stock_version, telling = told.telling,
+    category = told.category, suggested_order = told.suggested_order, muted = told.muted,
     acknowledged_by = null, acknowledged_at = null, escalate_at = '-infinity'
   from unnest(
     ${alerts.map(alert => alert.id)}::uuid[], ${alerts.map(alert => alert.severity)}::text[],
     ${alerts.map(alert => alert.threshold)}::bigint[], ${alerts.map(alert => alert.available)}::bigint[],
     ${alerts.map(alert => alert.stockVersion)}::bigint[], ${alerts.map(alert => alert.telling)}::int[],
+    ${alerts.map(alert => alert.category)}::text[], ${alerts.map(alert => alert.suggestedOrder)}::bigint[],
     ${alerts.map(alert => alert.muted)}::text[]
-  ) as told (id, severity, threshold, available, stock_version, telling, muted)
+  ) as told (id, severity, threshold, available, stock_version, telling, category, suggested_order, muted)
   where alert.id = told.id`
 
 /** Ended by the stock: it has recovered. */

@@ -30,7 +30,7 @@ export interface Evaluated {
  */
 export async function evaluate(tx: Tx, observations: readonly Observation[], newId: () => string, now: Date): Promise<Evaluated> {
   const newest = newestOf(observations)
-  const fresh = await noteSeen(tx, newest)
+  const fresh = await noteSeen(tx, newest, now)
   const traceOf = new Map(newest.map(({ sku, location, traceparent }) => [`${location} ${sku}`, traceparent]))
   const outcome = await applyVerdicts(tx, fresh, stock => traceOf.get(`${stock.location} ${stock.sku}`) ?? '', newId, now)
   return { ...outcome, stale: observations.length - fresh.length }
@@ -44,10 +44,10 @@ export async function evaluateAgain(tx: Tx, places: readonly Place[], newId: () 
   const skus = places.map(place => place.sku)
   const locations = places.map(place => place.location)
   await tx`
-    insert into stock_seen as seen (sku, location, available, version)
-    select sku, location, 0, 0 from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
+    insert into stock_seen as seen (sku, location, available, version, evaluated_at)
+    select sku, location, 0, 0, ${now}::timestamptz from unnest(${skus}::text[], ${locations}::text[]) as place (sku, location)
     order by sku collate "C", location collate "C"
-    on conflict (sku, location) do update set version = seen.version`
+    on conflict (sku, location) do update set evaluated_at = excluded.evaluated_at`
   return applyVerdicts(tx, await readJudged(tx, skus, locations), () => undefined, newId, now)
 }
 
@@ -63,13 +63,13 @@ function newestOf(observations: readonly Observation[]): Observation[] {
 }
 
 /** @returns what was news, with what it has to be judged by */
-async function noteSeen(tx: Tx, newest: readonly Observation[]): Promise<Judged[]> {
+async function noteSeen(tx: Tx, newest: readonly Observation[], now: Date): Promise<Judged[]> {
   const fresh = await tx<{ sku: string; location: string }[]>`
-    insert into stock_seen as seen (sku, location, available, version)
-    select * from unnest(
+    insert into stock_seen as seen (sku, location, available, version, evaluated_at)
+    select *, ${now}::timestamptz from unnest(
       ${newest.map(seen => seen.sku)}::text[], ${newest.map(seen => seen.location)}::text[],
       ${newest.map(seen => seen.available)}::bigint[], ${newest.map(seen => seen.version)}::bigint[])
-    on conflict (sku, location) do update set available = excluded.available, version = excluded.version
+    on conflict (sku, location) do update set available = excluded.available, version = excluded.version, evaluated_at = excluded.evaluated_at
       where seen.version < excluded.version
     returning sku, location`
   if (fresh.length === 0) return []
