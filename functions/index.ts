@@ -29,6 +29,8 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-follow-counts': async () => (await import('./alerts/follow-counts.ts')).followCounts,
   'alerts-escalation-policies': async () => (await import('./alerts/escalation-policies.ts')).escalationPolicies,
   'alerts-escalate': async () => (await import('./alerts/escalate.ts')).escalateAlerts,
+  'alerts-explain': async () => (await import('./alerts/explain.ts')).explainAlerts,
+  'alerts-canary': async () => (await import('./alerts/canary.ts')).alertsCanary,
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,

@@ -21,11 +21,16 @@ export const retailer: Client = {
   scopes: Object.keys(scopes) as Scope[],
 }
 
-/** What a function may do at others: only stock is ever asked of another function. */
+/** What a function may do at others: all ask for stock, and some of the alerts' about alerts and what was told. */
 export const functionClient = (name: string, masterSecret: string): Client => ({
   id: name,
   secret: createHmac('sha256', masterSecret).update(name).digest('base64url'),
-  scopes: ['stock:read', 'stock:write'],
+  scopes: [
+    ...(['stock:read', 'stock:write'] as const),
+    ...(['alerts-explain', 'alerts-canary'].includes(name)
+      ? (['alerts:read', 'alerts:write', 'notifications:read'] as const)
+      : []),
+  ],
 })
 
 /** The retailer, and every function that there is. */

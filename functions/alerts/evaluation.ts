@@ -10,7 +10,7 @@ import { type Context, placeKey, readContexts, type StandingAlert } from './thre
 import { type JudgedRule, judgePlace } from './threshold-judged.ts'
 import { addSales, type Day, dayOf } from './velocity.ts'
 import { count } from './velocity-counted.ts'
-import { lockPlaces, type SeenRow, updateSeen, upsertSales } from './velocity-rows.ts'
+import { lockPlaces, noteEvaluated, type SeenRow, updateSeen, upsertSales } from './velocity-rows.ts'
 
 /** Stock to be judged, with the trace of what changed it. */
 export interface Observation extends Seen {
@@ -54,7 +54,7 @@ export async function evaluate(tx: Tx, observations: readonly Observation[], new
   const judged = fresh.flatMap(({ context }) => judgePlace(context, today, now))
   const [outcome] = await together([
     applyVerdicts(tx, judged, stock => traceOf.get(placeKey(stock)) ?? '', newId, now),
-    ...(seen.length > 0 ? [updateSeen(tx, seen)] : []),
+    ...(seen.length > 0 ? [updateSeen(tx, seen, now)] : []),
     ...(sales.length > 0 ? [upsertSales(tx, sales)] : []),
   ])
   const said = new Set(judged.filter(({ verdict }) => verdict !== 'nothing').map(({ stock }) => placeKey(stock)))
@@ -91,7 +91,8 @@ export async function evaluateAgain(tx: Tx, places: readonly Place[], newId: () 
   if (seen.length === 0) return { raised: 0, resolved: 0 }
   const today: Day = dayOf(now)
   const judged = [...(await readContexts(tx, seen)).values()].flatMap(one => judgePlace(one, today, now))
-  return applyVerdicts(tx, judged, () => undefined, newId, now)
+  const [outcome] = await together([applyVerdicts(tx, judged, () => undefined, newId, now), noteEvaluated(tx, seen, now)])
+  return outcome
 }
 
 async function applyVerdicts(

@@ -28,12 +28,20 @@ const isOutranked = (alert: Mutable, others: readonly Mutable[]): boolean =>
       severity === 'out_of_stock' && sku === alert.sku && location === alert.location && rule !== alert.rule,
   )
 
-/** What mutes each alert now: `silence:<id>`, `inhibited:count:<id>`, `inhibited:out_of_stock`, or null. */
-export async function mutedBy(sql: Queryable, alerts: readonly Mutable[], now: Date): Promise<(string | null)[]> {
+/**
+ * What mutes each alert now: `silence:<id>`, `inhibited:count:<id>`, `inhibited:out_of_stock`, or null.
+ * @param beside whether silences are left out
+ */
+export async function mutedBy(
+  sql: Queryable,
+  alerts: readonly Mutable[],
+  now: Date,
+  beside: 'silences' | 'nothing' = 'nothing',
+): Promise<(string | null)[]> {
   const rows = await sql<{ muted: string | null }[]>`
     with active as materialized (${activeMutes(sql, now)})
     select coalesce(
-      (select m.cause from active m where ${matches(sql)} order by m.rank, m.starts_at, m.cause limit 1),
+      (select m.cause from active m where m.rank >= ${beside === 'silences' ? 1 : 0}::int and ${matches(sql)} order by m.rank, m.starts_at, m.cause limit 1),
       case when ${isOutrankedInTable(sql)} then ${outranked} end) as muted
     from unnest(
       ${alerts.map(alert => alert.sku)}::text[], ${alerts.map(alert => alert.location)}::text[],

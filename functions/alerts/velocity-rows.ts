@@ -20,8 +20,8 @@ export interface SeenRow extends Place {
 }
 
 /** The rows are there and locked. */
-export const updateSeen = (tx: Tx, rows: readonly SeenRow[]) => tx`
-  update stock_seen seen set available = news.available, version = news.version, capacity = news.capacity,
+export const updateSeen = (tx: Tx, rows: readonly SeenRow[], now: Date) => tx`
+  update stock_seen seen set available = news.available, version = news.version, capacity = news.capacity, evaluated_at = ${now},
     counted_through = news.counted_through, counted_ahead = news.counted_ahead::bigint[]
   from unnest(
     ${rows.map(row => row.sku)}::text[], ${rows.map(row => row.location)}::text[], ${rows.map(row => row.available)}::bigint[],
@@ -29,6 +29,12 @@ export const updateSeen = (tx: Tx, rows: readonly SeenRow[]) => tx`
     ${rows.map(row => row.counted.through)}::bigint[], ${rows.map(row => arrayText(row.counted.ahead))}::text[]
   ) as news (sku, location, available, version, capacity, counted_through, counted_ahead)
   where (seen.sku, seen.location) = (news.sku, news.location)`
+
+/** The same stock was judged anew. */
+export const noteEvaluated = (tx: Tx, places: readonly Place[], now: Date) => tx`
+  update stock_seen seen set evaluated_at = ${now}
+  from unnest(${places.map(place => place.sku)}::text[], ${places.map(place => place.location)}::text[]) as place (sku, location)
+  where (seen.sku, seen.location) = (place.sku, place.location)`
 
 /** Who writes them holds the lock of the place in `stock_seen`. */
 export const upsertSales = (tx: Tx, rows: readonly (Place & { sales: Sales })[]) => tx`
@@ -39,7 +45,10 @@ export const upsertSales = (tx: Tx, rows: readonly (Place & { sales: Sales })[])
   ) as news (sku, location, day, units)
   on conflict (sku, location) do update set day = excluded.day, units = excluded.units`
 
-/** Makes a row of each place that has none, with version 0, and locks all in one order: from here on nobody else judges them. Both are sent at once: what is read after them is read under the locks. */
+/**
+ * Makes a row of each place that has none, with version 0, and locks all in one order: from here on nobody else judges them. Both are sent
+ * at once: what is read after them is read under the locks.
+ */
 export const lockPlaces = (tx: Tx, places: readonly Place[]) => {
   const [skus, locations] = [places.map(place => place.sku), places.map(place => place.location)]
   return [
