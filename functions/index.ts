@@ -24,6 +24,8 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-respond': async () => (await import('./alerts/respond.ts')).respondToAlerts,
   'alerts-wake': async () => (await import('./alerts/wake.ts')).wakeAlerts,
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
+  'notifications-plan': async () => (await import('./notifications/plan.ts')).planNotifications,
+  'notifications-flush': async () => (await import('./notifications/flush.ts')).flushNotifications,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,
   'outbox-relay': async () => (await import('./plumbing/outbox-relay.ts')).outboxRelay,

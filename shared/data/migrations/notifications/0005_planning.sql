@@ -169,4 +169,3 @@ alter table notification
   -- Its receiver is told of the end, too.
   add column tells_recovery boolean not null default false;
 create index notification_held on notification (next_attempt_at) where held;
-create index notification_of_recipient on notification (recipient_id) where recipient_id is not null;
