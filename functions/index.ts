@@ -26,6 +26,8 @@ export const functions: Record<string, () => Promise<TidemarkFunction>> = {
   'alerts-publish': async () => (await import('./alerts/publish.ts')).publishAlerts,
   'notifications-plan': async () => (await import('./notifications/plan.ts')).planNotifications,
   'notifications-flush': async () => (await import('./notifications/flush.ts')).flushNotifications,
+  'notifications-recipients': async () => (await import('./notifications/people.ts')).managePeople,
+  'notifications-templates': async () => (await import('./notifications/manage-words.ts')).manageWords,
   'notifications-send': async () => (await import('./notifications/send.ts')).sendNotification,
   'notifications-read': async () => (await import('./notifications/read.ts')).readNotifications,
   'outbox-relay': async () => (await import('./plumbing/outbox-relay.ts')).outboxRelay,

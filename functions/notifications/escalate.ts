@@ -29,7 +29,7 @@ export async function escalate(
     tx,
     fresh.flatMap(({ data }) => receivers(data.targets)),
   )
-  const standard = await standardPerson(planning)
+  const standard = await standardPerson(planning.seal, planning.settings())
   const steps = Map.groupBy(fresh, ({ data: { policyId, step, targets, channels } }) =>
     JSON.stringify([policyId, step, targets, channels]),
   )

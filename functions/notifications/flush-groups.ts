@@ -33,7 +33,7 @@ export async function flushGroups(
   const routes = new Map((await loadRoutes(tx)).map(route => [route.id, route]))
   const routeOf = (group: Group): Route => routes.get(group.routeId) ?? standardRoute(planning.settings())
   const people = await loadPeople(tx, receiversOf(due.map(routeOf)))
-  const standard = await standardPerson(planning)
+  const standard = await standardPerson(planning.seal, planning.settings())
   const tellings: Telling[] = []
   const next: Group[] = []
   for (const group of due) {

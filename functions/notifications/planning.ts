@@ -22,11 +22,13 @@ export interface PlanningSettings {
   readonly MESSAGES_AN_HOUR: number
 }
 
-export const standardRoute = ({ NOTIFY_GROUP_WAIT, NOTIFY_GROUP_INTERVAL }: PlanningSettings): Route =>
+export type StandardSettings = Pick<PlanningSettings, 'NOTIFY_TO' | 'NOTIFY_GROUP_WAIT' | 'NOTIFY_GROUP_INTERVAL'>
+
+export const standardRoute = ({ NOTIFY_GROUP_WAIT, NOTIFY_GROUP_INTERVAL }: StandardSettings): Route =>
   defaultRoute({ wait: NOTIFY_GROUP_WAIT, interval: NOTIFY_GROUP_INTERVAL })
 
 /** Who is told when nobody else is: the default route's receiver, and the one of a route that leads to nobody. */
-export async function standardPerson({ seal, settings }: Planning): Promise<Person> {
+export async function standardPerson(seal: Seal, { NOTIFY_TO }: StandardSettings): Promise<Person> {
   return {
     ...{
       id: null,
@@ -39,7 +41,7 @@ export async function standardPerson({ seal, settings }: Planning): Promise<Pers
       quietTo: null,
       preferences: {},
     },
-    contacts: [{ id: null, channel: 'email', address: await seal.seal(settings().NOTIFY_TO) }],
+    contacts: [{ id: null, channel: 'email', address: await seal.seal(NOTIFY_TO) }],
   }
 }
 

@@ -224,6 +224,6 @@ async function follow(
 async function peopleOf(tx: Tx, planning: Planning, messages: readonly About[]): Promise<(message: About) => Person | undefined> {
   const ids = [...new Set(messages.flatMap(({ recipientId }) => recipientId ?? []))]
   const people = await loadPeopleById(tx, ids)
-  const standard = await standardPerson(planning)
+  const standard = await standardPerson(planning.seal, planning.settings())
   return ({ recipientId }) => (recipientId === null ? standard : people.get(recipientId))
 }

@@ -1,9 +1,10 @@
 -- Who is told, when, grouped how and with which words.
 
--- Names are sealed like addresses. A recipient's version counts its preferences and contacts too.
+-- Names are sealed like addresses. A version counts the preferences too.
 alter table recipient_group
   add column version bigint not null default 1,
   add column updated_at timestamptz not null default now();
+create index recipient_by_time on recipient (created_at desc, id desc);
 
 -- What a recipient wants of one channel; without a row the channel's standard counts.
 create table preference (
