@@ -30,7 +30,7 @@ let engines: Promise<Engines> | undefined
 
 /** The import costs 24 ms of CPU: with the first message, not with the process. */
 const loaded = (): Promise<Engines> => {
-  engines ??= import('liquidjs').then(({ Liquid }) => {
+  engines ??= import('./liquid.ts').then(({ Liquid }) => {
     const strict = { strictVariables: true, strictFilters: true, ownPropertyOnly: true, ...rendering }
     const text = new Liquid(strict)
     const html = new Liquid({ ...strict, outputEscape: 'escape' })
