@@ -32,8 +32,11 @@ export function readSecrets(opened: string): WebhookSecret[] {
   return opened.startsWith('[') ? (JSON.parse(opened) as WebhookSecret[]) : opened.split(/\s+/).map(secret => ({ secret }))
 }
 
-/** The new one goes first; the one before it stays valid until `until`, and older ones are dropped. */
+/** Signatures of one message. More changes of a secret within its time than this end the oldest at once. */
+const mostSecrets = 4
+
+/** The new one goes first; those before it stay valid for their time, the one that was the newest until `until`. */
 export function rotated(kept: readonly WebhookSecret[], secret: string, until: Date): WebhookSecret[] {
-  const [before] = kept
-  return [{ secret }, ...(before ? [{ secret: before.secret, until: until.toISOString() }] : [])]
+  const old = kept.map(each => ({ secret: each.secret, until: each.until ?? until.toISOString() }))
+  return [{ secret }, ...old].slice(0, mostSecrets)
 }
