@@ -42,6 +42,7 @@ const heavy = [
   'avsc',
   'postgres',
   'cors',
+  'liquidjs',
   'swagger-ui-dist',
   'rate-limiter-flexible',
 ]

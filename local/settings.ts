@@ -55,6 +55,8 @@ export function functionEnvironment(
     CLIENT_SECRET: functionClient(fn.name, secrets.clientSecret).secret,
     NOTIFY_FROM: mailFrom,
     NOTIFY_TO: mailTo,
+    // Short, for somebody watches: whoever waits longer than a handler does waits for the schedule.
+    NOTIFY_GROUP_INTERVAL: '3',
     SEALING_KEYS: secrets.sealingKeys,
     SES_ENDPOINT: services.ses,
     ALERTS_BROKER_URL: `http://127.0.0.1:${activatorPort}/${localBroker}`,

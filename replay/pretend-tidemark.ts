@@ -88,7 +88,7 @@ export async function pretendTidemark(pretence: Pretence = {}) {
       case '/v1/alerts/summary':
         return shop.alerts
       case '/v1/notifications/summary':
-        return { sent: Math.max(0, shop.alerts.open + shop.alerts.resolved - (pretence.mailsLost ?? 0)), failed: 0, pending: 0 }
+        return mails()
       case '/v1/events/backlog': {
         seen.polls += 1
         const drained = seen.polls > (pretence.busyPolls ?? 2)
@@ -100,6 +100,15 @@ export async function pretendTidemark(pretence: Pretence = {}) {
         seen.reads += 1
         return shop.orders.get(url.pathname.split('/')[3] ?? '')
     }
+  }
+
+  /** Some alerts end before anybody is told; the others are told, two in a mail. */
+  function mails() {
+    const { open, resolved } = shop.alerts
+    const alertsCancelled = Math.floor(resolved / 3)
+    const alertsTold = Math.max(0, open + resolved - alertsCancelled - (pretence.mailsLost ?? 0))
+    const none = { failed: 0, pending: 0, alertsMuted: 0, alertsPending: 0 }
+    return { sent: Math.ceil(alertsTold / 2), alertsTold, alertsCancelled, ...none }
   }
 
   /** Pages of 25, so that a sample's sixty SKUs need more than one. */

@@ -42,7 +42,13 @@ export type Report = {
     readonly deliveryUnits: number
     readonly thresholds: number
   }
-  readonly alerts: { readonly raised: number; readonly resolved: number }
+  readonly alerts: {
+    readonly raised: number
+    readonly resolved: number
+    readonly told: number
+    /** Ended before anybody was told. */
+    readonly cancelled: number
+  }
   readonly mails: { readonly sent: number; readonly failed: number; readonly pending: number }
   readonly calls: Readonly<Record<string, Timing>>
   readonly retries: number
@@ -98,7 +104,12 @@ export function composeReport(run: {
       deliveryUnits: counts.deliveryUnits,
       thresholds: counts.thresholds,
     },
-    alerts: { raised: raised(before.alerts, after.alerts), resolved: after.alerts.resolved - before.alerts.resolved },
+    alerts: {
+      raised: raised(before.alerts, after.alerts),
+      resolved: after.alerts.resolved - before.alerts.resolved,
+      told: after.mails.alertsTold - before.mails.alertsTold,
+      cancelled: after.mails.alertsCancelled - before.mails.alertsCancelled,
+    },
     mails: {
       sent: after.mails.sent - before.mails.sent,
       failed: after.mails.failed - before.mails.failed,

@@ -3,8 +3,10 @@ import type { Snapshot } from './snapshot.ts'
 import type { Tidemark } from './tidemark.ts'
 
 const POLL_MS = 500
-/** A mail may be under way although all events are delivered: its server is slow, or it is tried again. */
-const MAIL_GRACE_MS = 60_000
+/** A mail may be under way although all events are delivered: it waits for others, its server is slow, or it is tried again. */
+const MAIL_GRACE_MS = 180_000
+/** Within which what is said to be over is: an alert is counted a moment after its event. */
+const QUIET_MS = 2_000
 
 export type Settled = { readonly settled: boolean; readonly ms: number }
 
@@ -31,12 +33,14 @@ export async function settle(
   }
 }
 
-/** Only while mails are pending: one that failed for good will not come. */
+/** Only while something is pending: what failed for good will not come. */
 export async function awaitMails(tidemark: Tidemark, { now, wait }: Surroundings, before: Snapshot): Promise<void> {
   const started = now()
   while (now() - started < MAIL_GRACE_MS) {
     const [alerts, mails] = await Promise.all([tidemark.alerts(), tidemark.mails()])
-    if (mails.pending === 0 || mails.sent - before.mails.sent >= raised(before.alerts, alerts)) return
+    const isOver = mails.pending === 0 && mails.alertsPending === 0
+    if (isOver && accounted(mails) - accounted(before.mails) >= raised(before.alerts, alerts)) return
+    if (isOver && now() - started > QUIET_MS) return
     await wait(POLL_MS)
   }
 }
@@ -45,3 +49,7 @@ export async function awaitMails(tidemark: Tidemark, { now, wait }: Surroundings
 export function raised(before: Snapshot['alerts'], after: Snapshot['alerts']): number {
   return after.open + after.resolved - before.open - before.resolved
 }
+
+/** Alerts that were told, or that nobody had to be told. */
+export const accounted = ({ alertsTold, alertsCancelled, alertsMuted }: Snapshot['mails']): number =>
+  alertsTold + alertsCancelled + alertsMuted

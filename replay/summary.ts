@@ -18,7 +18,10 @@ export function summaryText(report: Report): string {
     ],
     ['derived opening stock', `${n(derived.openingUnits)} units, ${n(derived.thresholds)} thresholds`],
     ['derived deliveries', `${n(derived.deliveryUnits)} units in ${n(derived.deliveries)} receipts`],
-    ['alerts', `${n(report.alerts.raised)} raised, ${n(report.alerts.resolved)} resolved`],
+    [
+      'alerts',
+      `${n(report.alerts.raised)} raised, ${n(report.alerts.resolved)} resolved; ${n(report.alerts.told)} told, ${n(report.alerts.cancelled)} over before`,
+    ],
     ['mails', `${n(report.mails.sent)} sent, ${n(report.mails.failed)} failed, ${n(report.mails.pending)} pending`],
     ['rows', `${n(rows.total)}: ${mapped(rows.mapped)} (${n(rows.duplicates)} exact duplicates)`],
     ...Object.entries(rows.unmapped)

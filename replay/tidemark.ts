@@ -12,7 +12,11 @@ const reconciliation = z.object({
 })
 const orderSummary = z.object({ states: z.record(z.string(), z.number()), final: z.boolean() })
 const alertSummary = z.object({ open: z.number(), resolved: z.number() })
-const mailSummary = z.object({ sent: z.number(), failed: z.number(), pending: z.number() })
+const mailSummary = z.object({
+  ...{ sent: z.number(), failed: z.number(), pending: z.number() },
+  // A mail may tell several alerts, and one that ended or was muted before is told by none.
+  ...{ alertsTold: z.number(), alertsCancelled: z.number(), alertsMuted: z.number(), alertsPending: z.number() },
+})
 const backlog = z.object({
   outbox: z.array(z.object({ database: z.string(), pending: z.number(), setAside: z.number() })),
   consumers: z.array(z.object({ source: z.string(), topic: z.string(), lag: z.number() })),

@@ -45,9 +45,10 @@ export async function readFacts(sql: Sql, place: Place, now: Date): Promise<Fact
   ])
   const standing = alerts.filter(({ state, settled }) => state !== 'resolved' || !settled)
   const shown = standing.length > 0 ? standing : alerts.slice(0, 1)
-  const possible = thresholds.map(({ rule }): Mutable => {
+  const possible = thresholds.map((threshold): Mutable => {
+    const { rule } = threshold
     const alert = standing.find(one => one.rule === rule)
-    return alert ?? { ...place, rule, category, severity: severityOf(stock?.available ?? 1) }
+    return alert ?? { ...place, rule, category, severity: severityOf(stock?.available ?? 1, threshold) }
   })
   const [causes, silences, escalations, choices] = await Promise.all([
     mutedBy(sql, possible, now, 'silences'),

@@ -1,13 +1,12 @@
 import type { Place } from '../../shared/data/locking-order.ts'
 import type { Queryable } from '../../shared/data/postgres.ts'
+import type { Threshold } from './alert.ts'
 import { readEffective } from './threshold-effective.ts'
 import { scopeOf, type ThresholdKey } from './thresholds.ts'
 
-export interface EffectiveThreshold {
+/** In units, as it is reckoned today. */
+export interface EffectiveThreshold extends Threshold {
   readonly rule: string
-  /** Units: at or below it the stock is low, as it is reckoned today. */
-  readonly level: number
-  readonly resolveAbove: number
   /** Where it was set, in words that finish "it was set for …". */
   readonly source: string
   readonly updatedAt: Date
@@ -26,11 +25,11 @@ export async function effectiveThresholds(
     sql,
     known.map(({ source }) => source),
   )
-  const thresholds = known.flatMap(({ source, threshold: { level, resolveAbove } }) => {
+  const thresholds = known.flatMap(({ source, threshold }) => {
     const change = changes.find(one => keys.every(key => one[key] === source[key]))
     if (!change) return []
     const { updatedAt, updatedBy } = change
-    return [{ rule: source.rule, level, resolveAbove, source: sourceOf(source), updatedAt, updatedBy }]
+    return [{ ...threshold, rule: source.rule, source: sourceOf(source), updatedAt, updatedBy }]
   })
   return { category: context.profile?.category || null, thresholds }
 }

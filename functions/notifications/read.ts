@@ -7,6 +7,8 @@ import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { masked } from '../../shared/security/mask.ts'
 import { type Seal, sealingKeysPattern, sealWith } from '../../shared/security/seal.ts'
+import { auditNotifications } from './audit.ts'
+import { countTold, toldFields } from './told-counts.ts'
 
 const uses = ['db:notifications'] as const
 const notificationOperation = operation<Deps<typeof uses> & { readonly seal: Seal }>()
@@ -69,13 +71,13 @@ const summary = notificationOperation({
   summary: 'Count notifications by state',
   allow,
   input: z.strictObject({}),
-  output: z.object({ pending: Count, sent: Count, failed: Count }).meta({ id: 'NotificationSummary' }),
+  output: z.object({ pending: Count, sent: Count, failed: Count, ...toldFields }).meta({ id: 'NotificationSummary' }),
   async handle({ db }) {
     const [counts] = await db.notifications.sql<{ pending: number; sent: number; failed: number }[]>`
-      select count(*) filter (where state = 'sending') as pending, count(*) filter (where state = 'sent') as sent,
+      select count(*) filter (where state in ('queued', 'sending')) as pending, count(*) filter (where state = 'sent') as sent,
              count(*) filter (where state = 'failed') as failed
       from notification`
-    return counts as { pending: number; sent: number; failed: number }
+    return { ...(counts as { pending: number; sent: number; failed: number }), ...(await countTold(db.notifications.sql)) }
   },
 })
 
@@ -85,5 +87,5 @@ export const readNotifications = service({
   uses,
   config: z.object({ SEALING_KEYS: secret(z.string().regex(sealingKeysPattern)) }),
   setup: ({ config }) => ({ seal: sealWith(() => config.SEALING_KEYS) }),
-  operations: [summary, list],
+  operations: [summary, auditNotifications, list],
 })

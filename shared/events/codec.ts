@@ -125,10 +125,11 @@ export function eventCodec(registryUrl: string): EventCodec {
 
 /**
  * The client registers a schema and then says how its successors must fit it. Whoever is killed between the two leaves a subject that
- * demands nothing, which the client refuses ever after.
+ * demands nothing, which the client refuses ever after. Of two that do it at the same time, one is told that the other was first.
  */
 const isHalfRegistered = ({ name, message }: Error): boolean =>
-  name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)
+  (name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)) ||
+  /'COMPATIBILITY' already exists/.test(message)
 
 async function keepCompatible(registryUrl: string, type: EventType): Promise<void> {
   const { status } = await exchange({

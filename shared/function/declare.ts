@@ -150,17 +150,19 @@ export interface Schedule {
 }
 
 /** A function that runs by the clock (PingSource). */
-export function schedule<const U extends readonly Use[], C extends z.ZodObject = EmptyConfig>(
+export function schedule<const U extends readonly Use[], C extends z.ZodObject = EmptyConfig, S = unknown>(
   definition: Common<U, C> & {
     summary: string
     cron: string
     deadline?: number
-    handle(deps: Deps<U, z.output<C>>): Promise<void>
+    setup?: (deps: Deps<U, z.output<C>>) => S | Promise<S>
+    handle(deps: Deps<U, z.output<C>> & S): Promise<void>
   },
 ): TidemarkFunction {
-  const { cron, deadline, handle, ...rest } = definition
+  const { cron, deadline, handle, setup, ...rest } = definition
   return {
     ...service({ ...rest, operations: [] }),
+    ...(setup && { setup: setup as NonNullable<TidemarkFunction['setup']> }),
     schedule: { cron, deadline: deadline ?? 25_000, handle: handle as Schedule['handle'] },
   }
 }

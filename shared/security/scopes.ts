@@ -9,6 +9,8 @@ export const scopes = {
   'notifications:read': 'Read what was sent to whom.',
   'ops:read': 'Read backlogs and dead letters.',
   'ops:write': 'Replay dead letters; put set-aside events back.',
+  'recipients:read': 'Read who is told, how, and with which words: recipients, routes, templates.',
+  'recipients:write': 'Say who is told, how, and with which words: recipients, routes, templates.',
 } as const
 
 export type Scope = keyof typeof scopes

@@ -18,6 +18,7 @@ const victims = [
   'orders-settle',
   'alerts-evaluate',
   'gateway',
+  'notifications-plan',
   'notifications-send',
   'payments-refund',
   'inventory-restore',

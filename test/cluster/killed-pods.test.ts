@@ -14,6 +14,7 @@ const victims = [
   'orders-settle',
   'gateway',
   'alerts-evaluate',
+  'notifications-plan',
   'notifications-send',
 ]
 

@@ -70,7 +70,15 @@ async function subscribe(filters: readonly string[]): Promise<void> {
   await inNamespace(['apply', '-f', '-'], JSON.stringify(trigger))
 }
 
-const way = ['orders-place', 'payments-charge', 'orders-settle', 'alerts-evaluate', 'alerts-publish', 'notifications-send']
+const way = [
+  'orders-place',
+  'payments-charge',
+  'orders-settle',
+  'alerts-evaluate',
+  'alerts-publish',
+  'notifications-plan',
+  'notifications-send',
+]
 
 test('a sale comes through the ingress, wakes what it needs by HTTP and by Kafka, and its alert reaches a person and a subscriber', async t => {
   await call('POST /v1/stock/receipts', { key: randomUUID(), body: { lines: [{ sku, quantity: 20 }] } })
