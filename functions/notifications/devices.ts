@@ -65,7 +65,7 @@ const putDevice = deviceOperation({
     await listen(deps, token, isNewToken ? [] : before, topics)
     const [row] = await deps.db.notifications.sql<Row[]>`
       update contact set topics = ${topics} where id = ${id}
-      returning id, recipient_id as "recipientId", topics, disabled_reason as "disabledReason", updated_at as "updatedAt"`
+      returning id, recipient_id as "recipientId", to_json(topics) as topics, disabled_reason as "disabledReason", updated_at as "updatedAt"`
     if (!row) throw new Rejected('not_found', 'The device was removed meanwhile.')
     return body(row)
   },
@@ -88,7 +88,7 @@ async function register(
     // Whoever was signed in on this device before is not told there any more.
     await tx`delete from contact where channel = 'push' and fingerprint = any (${prints}::text[]) and recipient_id <> ${recipientId}`
     const known = await tx<{ id: string; topics: string[]; isSame: boolean }[]>`
-      select id, topics, fingerprint = any (${prints}::text[]) as "isSame" from contact
+      select id, to_json(topics) as topics, fingerprint = any (${prints}::text[]) as "isSame" from contact
       where recipient_id = ${recipientId} and channel = 'push' and fingerprint = any (${[...prints, ...before]}::text[])
       order by fingerprint = any (${prints}::text[]) desc for update`
     const [kept, ...rest] = known
@@ -140,7 +140,7 @@ const deleteDevice = deviceOperation({
   async handle(deps, { id }) {
     const { db, seal, now } = deps
     const [row] = await db.notifications.sql<{ address: string; topics: string[]; recipientId: string }[]>`
-      select address, topics, recipient_id as "recipientId" from contact where id = ${id} and channel = 'push'`
+      select address, to_json(topics) as topics, recipient_id as "recipientId" from contact where id = ${id} and channel = 'push'`
     if (!row) return { id }
     if (row.topics.length > 0) await listen(deps, await seal.open(row.address), row.topics, [])
     await db.notifications.transaction(async tx => {
@@ -169,7 +169,7 @@ const listDevices = deviceOperation({
   output: z.object({ items: z.array(DeviceBody) }).meta({ id: 'Devices' }),
   async handle({ db }, { recipientId }) {
     const rows = await db.notifications.sql<Row[]>`
-      select id, recipient_id as "recipientId", topics, disabled_reason as "disabledReason", updated_at as "updatedAt"
+      select id, recipient_id as "recipientId", to_json(topics) as topics, disabled_reason as "disabledReason", updated_at as "updatedAt"
       from contact where recipient_id = ${recipientId} and channel = 'push' order by updated_at desc, id limit ${most}`
     return { items: rows.map(body) }
   },
