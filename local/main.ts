@@ -17,6 +17,12 @@ Starts the whole system on this machine and runs until Ctrl-C. A second start on
   process.exit(0)
 }
 
+/** Where what went to each provider is shown. */
+const sentAt = (providers: Readonly<Record<string, string>>): string =>
+  Object.entries(providers)
+    .map(([name, url]) => `  sent       ${url}/_control/taken  ${name}\n`)
+    .join('')
+
 try {
   const system = await startSystem({
     dataDir: values.data,
@@ -27,7 +33,7 @@ try {
     say: line => console.log(line),
   })
   console.log(
-    `\n  API        ${system.gatewayUrl}\n  reference  ${system.gatewayUrl}/docs\n  mail       ${system.services.ses}/moto-api/\n  tokens     ${system.tokenUrl}\n\nCtrl-C stops everything.`,
+    `\n  API        ${system.gatewayUrl}\n  reference  ${system.gatewayUrl}/docs\n  mail       ${system.services.ses}/moto-api/\n  tokens     ${system.tokenUrl}\n${sentAt(system.providers)}\nCtrl-C stops everything.`,
   )
   await untilAsked()
   console.log('stopping')

@@ -14,6 +14,7 @@ import { startActivator } from './knative/activator.ts'
 import { startInstance } from './knative/instance.ts'
 import { Revision } from './knative/revision.ts'
 import { prepare } from './prepare.ts'
+import { startProviders } from './providers/start.ts'
 import { freePort, isFree } from './services/ports.ts'
 import { openProcessBook } from './services/process-book.ts'
 import type { ServiceName, ServiceUrls } from './services/service.ts'
@@ -41,6 +42,8 @@ export interface System {
   readonly gatewayUrl: string
   readonly tokenUrl: string
   readonly services: ServiceUrls
+  /** The paid services that messages go to, as servers of their protocols: `/_control/taken` of each shows what was sent. */
+  readonly providers: Readonly<Record<string, string>>
   /** Process ids of a function's instances. */
   pids(functionName: string): number[]
   /** How often a process of a function was started. */
@@ -92,7 +95,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const activator = await startActivator(await portFor(7480, options), name => revisions.get(name))
     closing.push(() => activator.close())
 
-    const extra = { ...options.env, NODE_COMPILE_CACHE: undefined }
+    const providers = await startProviders({
+      moto: services.urls.ses,
+      gatewayUrl: `http://127.0.0.1:${gatewayPort}`,
+      dataDir,
+    })
+    closing.push(() => providers.stop())
+    const extra = { ...providers.env, ...options.env, NODE_COMPILE_CACHE: undefined }
     const revisionOf = (fn: TidemarkFunction) =>
       new Revision({
         name: fn.name,
@@ -154,6 +163,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       gatewayUrl: `http://127.0.0.1:${gatewayPort}`,
       tokenUrl: `${issuer.url}/oauth/token`,
       services: services.urls,
+      providers: providers.urls,
       pids: name => revisions.get(name)?.pids ?? [],
       starts: name => revisions.get(name)?.coldStarts ?? 0,
       metricsPorts: name => revisions.get(name)?.ports.map(({ metricsPort }) => metricsPort) ?? [],

@@ -15,6 +15,7 @@ interface Described {
   responses: Record<string, { $ref?: string; content?: Record<string, { schema?: unknown }> }>
   'x-tidemark-function': string
   'x-tidemark-deadline'?: number
+  'x-tidemark-signed'?: string
 }
 
 const document = JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8')) as {
@@ -53,8 +54,24 @@ test('every operation of every function is described under its own route, and no
   assert.equal(new Set(described.map(({ operationId }) => operationId)).size, described.length, 'an id names one operation')
 })
 
-test('every operation says which scopes open it, and there are such scopes', () => {
+/** What a signature opens. Whoever adds one here has made sure that it is checked before anything is believed. */
+const signedOperations = ['callbacks-twilio', 'callbacks-ses', 'callbacks-pagerduty']
+
+test('every operation needs a token, but for the few that a signature opens', () => {
+  const without = operations().filter(({ operation, described }) => operation.signed || described.security.length === 0)
+  assert.deepEqual(
+    without.map(({ operation }) => operation.id),
+    signedOperations,
+  )
+  for (const { operation, described } of without) {
+    assert.ok(operation.signed && described['x-tidemark-signed'], operation.id)
+    assert.deepEqual([operation.allow, described.security], [[], []], operation.id)
+  }
+})
+
+test('every other operation says which scopes open it, and there are such scopes', () => {
   for (const { operation, described } of operations()) {
+    if (operation.signed) continue
     assert.ok(operation.allow.length > 0, operation.id)
     assert.deepEqual(
       described.security,
@@ -68,7 +85,7 @@ test('every operation describes its answer, and every failure as a problem', () 
   for (const { operation, described } of operations()) {
     const success = described.responses[String(operation.status)]
     assert.ok(success?.content?.[operation.streams?.gives ?? 'application/json']?.schema, operation.id)
-    for (const status of ['401', '403', '422', '429', '500', '503', '504']) {
+    for (const status of ['401', ...(operation.signed ? [] : ['403']), '422', '429', '500', '503', '504']) {
       assert.ok(described.responses[status], `${operation.id} ${status}`)
     }
     for (const [status, response] of Object.entries(described.responses)) {
@@ -111,10 +128,10 @@ test('every write says how to repeat it safely', () => {
 test('every request body has an example that can be sent as it stands', () => {
   for (const { operation, described } of operations()) {
     if (['get', 'delete'].includes(methodOf(operation))) continue
-    const body = described.requestBody?.content[operation.streams?.takes[0] ?? 'application/json']
+    const body = described.requestBody?.content[(operation.streams ?? operation.signed)?.takes[0] ?? 'application/json']
     assert.ok(body?.schema, operation.id)
     assert.ok(body.example !== undefined, `${operation.id} has an example`)
-    if (operation.streams) continue
+    if (operation.streams || operation.signed) continue
     const read = (operation.describedInput ?? operation.input).safeParse(body.example)
     const inBody = read.error?.issues.filter(({ path }) => !parametersOf(operation).includes(String(path[0])))
     assert.deepEqual(inBody ?? [], [], operation.id)

@@ -40,6 +40,8 @@ const tags: Record<string, string> = {
   thresholds: 'When stock counts as low.',
   alerts: 'Stock that is low.',
   notifications: 'Who was told.',
+  devices: 'Where apps are told.',
+  callbacks: 'What providers tell us: opened by their signatures.',
   events: 'What is on its way.',
   outbox: 'Events that were set aside.',
   'dead-letters': 'What could not be delivered.',
@@ -87,24 +89,27 @@ function describe(fn: TidemarkFunction, operation: Operation): ZodOpenApiOperati
   const inPath = partOf(operation.input, name => parameters.includes(name))
   const rest = operation.describedInput ?? partOf(operation.input, name => !parameters.includes(name))
   const hasBody = !['get', 'delete'].includes(methodOf(operation))
-  const takes = operation.streams?.takes ?? []
+  const takes = (operation.streams ?? operation.signed)?.takes ?? []
+  const isRaw = operation.streams !== undefined || operation.signed !== undefined
   const headers = headerParameters(operation)
   return {
     operationId: operation.id,
     summary: operation.summary,
     ...(operation.description && { description: operation.description }),
     tags: [pathOf(operation).split('/')[2] as string],
+    // Empty: no token opens it, the signature does.
     security: operation.allow.map(scope => ({ oauth2: [scope] })),
+    ...(operation.signed && { 'x-tidemark-signed': operation.signed.by }),
     requestParams: {
       ...(parameters.length > 0 && { path: inPath }),
-      ...((!hasBody || operation.streams) && Object.keys(rest.shape).length > 0 && { query: rest }),
+      ...((!hasBody || isRaw) && Object.keys(rest.shape).length > 0 && { query: rest }),
       ...(headers && { header: headers }),
     },
     ...(takes.length > 0 && {
       requestBody: { required: true, content: Object.fromEntries(takes.map(type => [type, streamed(type, operation.example)])) },
     }),
     ...(hasBody &&
-      !operation.streams && {
+      !isRaw && {
         requestBody: {
           required: true,
           content: {
@@ -143,7 +148,9 @@ function headerParameters(operation: Operation): z.ZodObject | undefined {
 
 /** A body that is not JSON is text, or bytes (OpenAPI 3.1 gives those no schema). */
 const streamed = (type: string, example: unknown) =>
-  type.startsWith('text/') ? { schema: { type: 'string' }, ...(example !== undefined && { example }) } : {}
+  type.startsWith('text/') || type === 'application/x-www-form-urlencoded' || type === 'application/json'
+    ? { schema: { type: type.startsWith('text/') ? 'string' : 'object' }, ...(example !== undefined && { example }) }
+    : {}
 
 function answers(operation: Operation) {
   const gives = operation.streams?.gives
@@ -154,8 +161,7 @@ function answers(operation: Operation) {
 
 function problems(operation: Operation, hasBody: boolean) {
   const codes: Code[] = [
-    'unauthenticated',
-    'forbidden',
+    ...(operation.signed ? (['invalid_signature'] as const) : (['unauthenticated', 'forbidden'] as const)),
     'rate_limited',
     'internal',
     'unavailable',

@@ -9,6 +9,7 @@
 const rejectedCodes = {
   malformed_request: [400, 'The request cannot be read.'],
   unauthenticated: [401, 'A valid bearer token is needed.'],
+  invalid_signature: [401, 'The signature does not fit.'],
   forbidden: [403, 'The token does not carry a scope that this operation needs.'],
   not_found: [404, 'There is nothing here.'],
   method_not_allowed: [405, 'This path does not know that method.'],

@@ -255,6 +255,33 @@ test('who guesses tokens is limited by address, which costs those with a token n
   assert.equal((await strict.request('GET /v1/orders', { client: `client-${Math.random()}` })).status, 200)
 })
 
+test('what a signature opens is passed on without a token, its body and headers as they came, and limited by address', async () => {
+  let seen: { url: string | undefined; body: string; signature: unknown } | undefined
+  behind = async (incoming, response) => {
+    seen = { url: incoming.url, body: await read(incoming), signature: incoming.headers['x-twilio-signature'] }
+    response.end('{}')
+  }
+  const limits = { RATE_LIMIT_REQUESTS: '3', RATE_LIMIT_SECONDS: '60', TRUSTED_PROXIES: 'loopback' }
+  const strict = await startFunction(gateway, { ...environment(), ...limits })
+  ending.push(() => strict.stop())
+  const address = `2001:db8:1::${Date.now() % 9_999}`
+  const tell = () =>
+    fetch(`${strict.url}/v1/callbacks/twilio/7`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-twilio-signature': 'abc=',
+        'x-forwarded-for': address,
+      },
+      body: 'a=1&b=%20',
+    })
+  assert.equal((await tell()).status, 200)
+  assert.deepEqual(seen, { url: '/notifications-callbacks/v1/callbacks/twilio/7', body: 'a=1&b=%20', signature: 'abc=' })
+  const statuses = []
+  for (let count = 0; count < 5; count++) statuses.push((await tell()).status)
+  assert.equal(statuses.at(-1), 429)
+})
+
 test('behind a trusted proxy callers are told apart by the address that it was called from, and a claimed one does not help', async () => {
   const limits = { RATE_LIMIT_REQUESTS: '3', RATE_LIMIT_SECONDS: '60' }
   const [open, trusting] = await Promise.all([

@@ -80,7 +80,9 @@ export const gateway = service({
       const deadline = own === undefined ? usualDeadline : own + patience
       await instrumented(platform, { name, kind: 'server', deadline }, request, response, async (notes, context) => {
         const address = addressOf()(request)
-        notes.client = await admit(limit, platform, address, request, response)
+        const isSigned = match.kind === 'found' && match.target.signed
+        if (isSigned) await limit.take(`address:${address}`, response)
+        else notes.client = await admit(limit, platform, address, request, response)
         const target = found(match, path, response)
         notes.function = target.function
         const to = urlOf()(target.function)

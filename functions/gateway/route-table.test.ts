@@ -29,6 +29,14 @@ test('an operation that may take long is known with its deadline', () => {
   })
 })
 
+test('an operation that a signature opens is known as such', () => {
+  const signed = { ...target('callbacks-ses', 'callbacks'), 'x-tidemark-signed': 'Signature' }
+  assert.deepEqual(routeTable({ paths: { '/v1/callbacks/ses': { post: signed } } })('POST', '/v1/callbacks/ses'), {
+    kind: 'found',
+    target: { function: 'callbacks', operation: 'callbacks-ses', signed: true },
+  })
+})
+
 test('a path leads to the function of its operation', () => {
   assert.deepEqual(route('POST', '/v1/orders'), {
     kind: 'found',

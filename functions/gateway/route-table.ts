@@ -8,12 +8,21 @@ export interface RouteTarget {
   readonly operation: string
   /** Milliseconds that the operation may take, where they are more than usual. */
   readonly deadline?: number
+  /** A signature opens it, which the function checks, and no token. */
+  readonly signed?: true
 }
 
 export type RouteMatch =
   | { readonly kind: 'found'; readonly target: RouteTarget }
   | { readonly kind: 'method_not_allowed'; readonly allow: readonly string[] }
   | { readonly kind: 'not_found' }
+
+interface Described {
+  readonly operationId: string
+  readonly 'x-tidemark-function': string
+  readonly 'x-tidemark-deadline'?: number
+  readonly 'x-tidemark-signed'?: string
+}
 
 interface Node {
   readonly fixed: Map<string, Node>
@@ -35,8 +44,14 @@ export function routeTable(document: RoutedDocument): (method: string, path: str
         operationId,
         'x-tidemark-function': name,
         'x-tidemark-deadline': deadline,
-      } = operation as { operationId: string; 'x-tidemark-function': string; 'x-tidemark-deadline'?: number }
-      leaf.targets.set(method.toUpperCase(), { function: name, operation: operationId, ...(deadline && { deadline }) })
+        'x-tidemark-signed': signed,
+      } = operation as Described
+      leaf.targets.set(method.toUpperCase(), {
+        function: name,
+        operation: operationId,
+        ...(deadline && { deadline }),
+        ...(signed && { signed: true }),
+      })
     }
   }
   return (method, path) => {

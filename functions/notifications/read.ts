@@ -1,67 +1,96 @@
 import { z } from 'zod'
-import { secret } from '../../shared/config.ts'
 import { decodeCursor, pageOf } from '../../shared/cursor.ts'
+import { Rejected } from '../../shared/errors.ts'
 import { Count, Id, page, pageQuery, Timestamp } from '../../shared/fields.ts'
 import { service } from '../../shared/function/declare.ts'
 import { operation } from '../../shared/function/operation.ts'
 import type { Deps } from '../../shared/function/resources.ts'
-import { masked } from '../../shared/security/mask.ts'
-import { type Seal, sealingKeysPattern, sealWith } from '../../shared/security/seal.ts'
+import { type Seal, sealWith } from '../../shared/security/seal.ts'
 import { auditNotifications } from './audit.ts'
+import { channelNames } from './channels/channel.ts'
+import { SealingKeys } from './channels/settings.ts'
+import { NotificationBody, type NotificationRow, notificationBody, notificationColumns } from './notification-body.ts'
+import { notificationStates } from './notification-state.ts'
 import { countTold, toldFields } from './told-counts.ts'
 
 const uses = ['db:notifications'] as const
 const notificationOperation = operation<Deps<typeof uses> & { readonly seal: Seal }>()
 const allow = ['notifications:read'] as const
 
-const states = ['sending', 'sent', 'failed'] as const
-
-const NotificationBody = z
-  .object({
-    id: Id,
-    alertId: Id,
-    channel: z.enum(['email']),
-    recipient: z.string().meta({ description: 'Masked.', example: 'b•••@example.com' }),
-    subject: z.string(),
-    state: z.enum(states),
-    attempts: Count,
-    error: z.string().nullable(),
-    createdAt: Timestamp,
-    updatedAt: Timestamp,
-  })
-  .meta({ id: 'Notification' })
-
-interface Row extends Omit<z.output<typeof NotificationBody>, 'createdAt' | 'updatedAt'> {
-  createdAt: Date
-  updatedAt: Date
-}
-
 const list = notificationOperation({
   id: 'notifications-list',
   route: 'GET /v1/notifications',
   summary: 'List notifications',
-  description: 'Newest first, a page at a time.',
+  description:
+    'Newest first, a page at a time. `alertId` finds those about several alerts, too. `state=failed` are the dead letters.',
   allow,
-  input: z.strictObject({ state: z.enum(states).optional(), alertId: Id.optional(), ...pageQuery }),
+  input: z.strictObject({
+    state: z.enum(notificationStates).optional(),
+    channel: z.enum(channelNames).optional(),
+    recipientId: Id.optional(),
+    alertId: Id.optional(),
+    ...pageQuery,
+  }),
   output: page(NotificationBody).meta({ id: 'NotificationPage' }),
-  async handle({ db, seal }, { state = null, alertId = null, limit, cursor }) {
-    const [createdAt = null, after = null] = decodeCursor(cursor, z.tuple([Timestamp, Id])) ?? []
-    const rows = await db.notifications.sql<Row[]>`
-      select id, alert_id as "alertId", channel, recipient, subject, state, attempts, error,
-             created_at as "createdAt", updated_at as "updatedAt"
-      from notification
-      where (${state}::text is null or state = ${state}) and (${alertId}::uuid is null or alert_id = ${alertId})
-        and (${createdAt}::timestamptz is null or (created_at, id) < (${createdAt}::timestamptz, ${after}::uuid))
+  async handle({ db, seal }, { state, channel, recipientId, alertId, limit, cursor }) {
+    const [createdAt, after] = decodeCursor(cursor, z.tuple([Timestamp, Id])) ?? []
+    const { sql } = db.notifications
+    // Only the conditions that are asked for: each has an index of its own.
+    const rows = await sql<NotificationRow[]>`
+      select ${notificationColumns(sql)}
+      from notification n
+      where true
+        ${state ? sql`and state = ${state}` : sql``}
+        ${channel ? sql`and channel = ${channel}` : sql``}
+        ${recipientId ? sql`and recipient_id = ${recipientId}` : sql``}
+        ${
+          alertId
+            ? sql`and id in (
+                select id from notification where alert_id = ${alertId}
+                union all select notification_id from notification_alert where alert_id = ${alertId})`
+            : sql``
+        }
+        ${createdAt && after ? sql`and (created_at, id) < (${createdAt}::timestamptz, ${after}::uuid)` : sql``}
       order by created_at desc, id desc
       limit ${limit + 1}`
     const { items, next } = pageOf(rows, limit, row => [row.createdAt.toISOString(), row.id])
-    const shown = items.map(async row => ({
-      ...row,
-      recipient: masked(await seal.open(row.recipient)),
-      createdAt: row.createdAt.toISOString(),
-      updatedAt: row.updatedAt.toISOString(),
-    }))
-    return { items: await Promise.all(shown), next }
+    return { items: await Promise.all(items.map(row => notificationBody(row, seal))), next }
+  },
+})
+
+const Told = NotificationBody.extend({
+  text: z.string().nullable().meta({ description: 'What was said.' }),
+  alerts: z.array(Id).meta({ description: 'The alerts that it is about.' }),
+  history: z.array(z.object({ at: Timestamp, state: z.enum(notificationStates), detail: z.string().nullable() })),
+}).meta({ id: 'NotificationWithHistory' })
+
+interface ToldRow extends NotificationRow {
+  readonly text: string | null
+  readonly alerts: string[]
+  readonly history: z.output<typeof Told>['history']
+}
+
+const get = notificationOperation({
+  id: 'notifications-get',
+  route: 'GET /v1/notifications/{id}',
+  summary: 'Read one notification with its history',
+  description: 'What was said, to whom, and each step with its time and reason.',
+  allow,
+  problems: ['not_found'],
+  input: z.strictObject({ id: Id }),
+  output: Told,
+  async handle({ db, seal }, { id }) {
+    const { sql } = db.notifications
+    const [row] = await sql<ToldRow[]>`
+      select ${notificationColumns(sql)}, body as text,
+        coalesce((select json_agg(alert_id order by alert_id) from notification_alert a where a.notification_id = n.id),
+                 case when alert_id is null then '[]' else json_build_array(alert_id) end) as alerts,
+        coalesce((select json_agg(json_build_object('at', at, 'state', state, 'detail', detail) order by at, id)
+                  from notification_history h where h.notification_id = n.id), '[]') as history
+      from notification n where id = ${id}`
+    if (!row) throw new Rejected('not_found')
+    const history = row.history.map(step => ({ ...step, at: new Date(step.at).toISOString() }))
+    return { ...(await notificationBody(row, seal)), text: row.text, alerts: row.alerts, history }
   },
 })
 
@@ -71,13 +100,28 @@ const summary = notificationOperation({
   summary: 'Count notifications by state',
   allow,
   input: z.strictObject({}),
-  output: z.object({ pending: Count, sent: Count, failed: Count, ...toldFields }).meta({ id: 'NotificationSummary' }),
+  output: z
+    .object({
+      pending: Count.meta({ description: 'Queued, or being sent.' }),
+      sent: Count.meta({ description: 'Taken by their provider, delivered ones too.' }),
+      failed: Count.meta({ description: 'Failed, or bounced.' }),
+      ...toldFields,
+      states: z.record(z.enum(notificationStates), Count),
+    })
+    .meta({ id: 'NotificationSummary' }),
   async handle({ db }) {
-    const [counts] = await db.notifications.sql<{ pending: number; sent: number; failed: number }[]>`
-      select count(*) filter (where state in ('queued', 'sending')) as pending, count(*) filter (where state = 'sent') as sent,
-             count(*) filter (where state = 'failed') as failed
-      from notification`
-    return { ...(counts as { pending: number; sent: number; failed: number }), ...(await countTold(db.notifications.sql)) }
+    const [rows, told] = await Promise.all([
+      db.notifications.sql<{ state: (typeof notificationStates)[number]; count: number }[]>`
+        select state, count(*) as count from notification group by state`,
+      countTold(db.notifications.sql),
+    ])
+    const states = Object.fromEntries(notificationStates.map(state => [state, 0])) as Record<
+      (typeof notificationStates)[number],
+      number
+    >
+    for (const { state, count } of rows) states[state] = count
+    const { queued, sending, sent, delivered, failed, bounced } = states
+    return { pending: queued + sending, sent: sent + delivered, failed: failed + bounced, ...told, states }
   },
 })
 
@@ -85,7 +129,7 @@ export const readNotifications = service({
   name: 'notifications-read',
   summary: 'Read what was sent to whom',
   uses,
-  config: z.object({ SEALING_KEYS: secret(z.string().regex(sealingKeysPattern)) }),
+  config: z.object({ SEALING_KEYS: SealingKeys }),
   setup: ({ config }) => ({ seal: sealWith(() => config.SEALING_KEYS) }),
-  operations: [summary, auditNotifications, list],
+  operations: [summary, auditNotifications, list, get],
 })

@@ -52,6 +52,7 @@ export function eventCodec(registryUrl: string): EventCodec {
       client.register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
     const { id } = await register()
       .catch(async error => {
+        if (isRegisteredMeanwhile(error)) return register()
         if (!isHalfRegistered(error)) throw error
         await keepCompatible(registryUrl, type)
         return register()
@@ -130,6 +131,9 @@ export function eventCodec(registryUrl: string): EventCodec {
 const isHalfRegistered = ({ name, message }: Error): boolean =>
   (name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)) ||
   /'COMPATIBILITY' already exists/.test(message)
+
+/** Two processes register a schema at once: the second one's rule is there already. */
+const isRegisteredMeanwhile = ({ message }: Error): boolean => /'COMPATIBILITY' already exists/.test(message)
 
 async function keepCompatible(registryUrl: string, type: EventType): Promise<void> {
   const { status } = await exchange({

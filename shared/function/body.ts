@@ -20,6 +20,12 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
 
 export const tooLarge = (limit: number) => new Rejected('body_too_large', `The body may have ${limit} bytes.`, { limit })
 
+/** `text/csv; charset=utf-8` is `text/csv`. */
+export function requireType(request: IncomingMessage, takes: readonly string[]): void {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (!takes.includes(type)) throw new Rejected('unsupported_media_type', `Send ${takes.join(' or ')}.`)
+}
+
 export function parseJson(body: Buffer, contentType: string | undefined): unknown {
   if (body.length === 0) return {}
   if (!/^application\/([\w.+-]+\+)?json\b/i.test(contentType ?? '')) {

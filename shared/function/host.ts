@@ -101,6 +101,10 @@ function served(operation: Operation, deps: unknown, platform: Platform): (route
   const hasNoBody = /^(GET|DELETE) /.test(operation.route)
   return ({ request, response, params, query }) =>
     instrumented(platform, work, request, response, async notes => {
+      if (operation.signed) {
+        const { serveSigned } = await import('./signed.ts')
+        return serveSigned({ ...operation, signed: operation.signed }, deps, { request, response, params, query })
+      }
       const caller = await platform.verifier?.verify(request.headers.authorization)
       if (!caller) throw new Rejected('unauthenticated')
       notes.client = caller.client

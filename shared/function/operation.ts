@@ -55,6 +55,24 @@ export interface StreamCall extends Call {
   tell(name: string, value: string): void
 }
 
+/** What the handler of a signed operation knows beside: it checks the signature before it believes anything of the body. */
+export interface SignedCall extends Call {
+  /** The body as it came: signatures are made over its bytes. */
+  readonly raw: Buffer
+  readonly headers: IncomingHttpHeaders
+}
+
+/**
+ * An operation that a signature opens and no token: providers call it, which have none of ours. Its input is the path and the query alone;
+ * the gateway limits it by the caller's address. Everything else needs a token.
+ */
+export interface Signed {
+  /** The header, or the member of the body, that carries the signature. */
+  readonly by: string
+  /** Media types that the body may have. */
+  readonly takes: readonly string[]
+}
+
 /** An answer that is sent while it is made, as fast as the client takes it. */
 export class StreamReply {
   readonly status: number
@@ -88,6 +106,7 @@ export interface Operation<D = never, I extends z.ZodObject = z.ZodObject, O ext
   readonly describedInput?: z.ZodObject
   readonly output: O
   readonly streams?: Streaming
+  readonly signed?: Signed
   readonly status: number
   /** Other statuses with the same body, and what each means. */
   readonly also?: Readonly<Record<number, string>>
@@ -138,3 +157,16 @@ export const streamOperation =
   ): Operation<D, I, O> =>
     // The host calls it with what `streams` promises.
     operation<D>()(definition as unknown as OperationDefinition<D, I, O> & { id: string })
+
+/** One operation that a signature opens and no token: `signedOperation<Deps>()({…})`. */
+export const signedOperation =
+  <D>() =>
+  <I extends z.ZodObject, O extends z.ZodType>(
+    definition: Omit<OperationDefinition<D, I, O>, 'handle' | 'allow'> & {
+      id: string
+      signed: Signed
+      handle(deps: D, input: z.output<I>, call: SignedCall): Promise<z.output<O> | Reply<z.output<O>>>
+    },
+  ): Operation<D, I, O> =>
+    // The host calls it with what `signed` promises.
+    operation<D>()({ ...definition, allow: [] } as unknown as OperationDefinition<D, I, O> & { id: string })

@@ -37,7 +37,8 @@ export const tokenConfig = z.object({
   TOKEN_AUDIENCE: z.string().min(1).default('tidemark'),
 })
 
-export const needsToken = (fn: TidemarkFunction): boolean => fn.operations.length > 0 || fn.listener !== undefined
+export const needsToken = (fn: TidemarkFunction): boolean =>
+  fn.operations.some(({ signed }) => !signed) || fn.listener !== undefined
 
 /** Everything a function reads from its environment or from mounted files. */
 export function configOf(fn: TidemarkFunction) {

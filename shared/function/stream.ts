@@ -3,7 +3,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Rejected, Transient } from '../errors.ts'
 import type { Caller } from '../security/tokens.ts'
-import { tooLarge } from './body.ts'
+import { requireType, tooLarge } from './body.ts'
 import type { Notes } from './instrument.ts'
 import { callOf, checkedInput, type OperationRequest } from './operate.ts'
 import { type Operation, Reply, type StreamCall, type Streaming, StreamReply } from './operation.ts'
@@ -54,12 +54,6 @@ export async function serveStream(
   } finally {
     discard(request, body)
   }
-}
-
-/** `text/csv; charset=utf-8` is `text/csv`. */
-function requireType(request: IncomingMessage, takes: readonly string[]): void {
-  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  if (!takes.includes(type)) throw new Rejected('unsupported_media_type', `Send ${takes.join(' or ')}.`)
 }
 
 function limited(request: IncomingMessage, limit: number): Transform {

@@ -7,6 +7,7 @@ export const scopes = {
   'alerts:read': 'Read thresholds and alerts.',
   'alerts:write': 'Set thresholds; acknowledge, snooze and resolve alerts.',
   'notifications:read': 'Read what was sent to whom.',
+  'notifications:write': 'Send messages again; register devices and webhooks.',
   'ops:read': 'Read backlogs and dead letters.',
   'ops:write': 'Replay dead letters; put set-aside events back.',
   'recipients:read': 'Read who is told, how, and with which words: recipients, routes, templates.',
