@@ -12,7 +12,8 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
     load: async () => (await import('./stock/overload.ts')).overload,
   },
   profile: {
-    about: 'where the time of one reservation goes, in the function and in Postgres (about 30 s; prints shares, judges nothing)',
+    about:
+      'where the time of a reservation and of a line of a receipt goes, in the function and in Postgres (about 1 min; prints shares, judges nothing)',
     load: async () => (await import('./stock/profile.ts')).profile,
   },
   size: {

@@ -14,9 +14,10 @@ export const skus = 10_000
 export const connections = 64
 export const linesOfReceipt = 100
 /** As many as the clients that receipts are compared with: with four times as many the function has more lines waiting than it lets wait. */
-const connectionsOfReceipts = 16
+export const connectionsOfReceipts = 16
 
 const line = '{"sku":"SKU-{sku}","quantity":1}'
+const manyLines = `{"lines":[${Array.from({ length: linesOfReceipt }, () => line).join(',')}]}`
 
 /** What the stock bench drives. */
 export interface Bench {
@@ -62,11 +63,7 @@ export async function openBench(stage: Stage): Promise<Bench> {
     single,
     empty,
     reserve: request('/v1/reservations', `{"lines":[${line}]}`),
-    receive: request(
-      '/v1/stock/receipts',
-      `{"lines":[${Array.from({ length: linesOfReceipt }, () => line).join(',')}]}`,
-      connectionsOfReceipts,
-    ),
+    receive: request('/v1/stock/receipts', manyLines, connectionsOfReceipts),
     async close() {
       loader.close()
       engine.close()
@@ -77,6 +74,8 @@ export async function openBench(stage: Stage): Promise<Bench> {
 
 /** A request for one unit of one SKU. */
 export const reservation = (stage: Stage): Promise<RequestShape> => post(stage, '/v1/reservations', `{"lines":[${line}]}`)
+
+export const receipt = (stage: Stage): Promise<RequestShape> => post(stage, '/v1/stock/receipts', manyLines)
 
 async function post(stage: Stage, path: string, body: string): Promise<RequestShape> {
   const headers = {
