@@ -4,18 +4,11 @@ import { Count, DefaultedLocation, Id, Location, Sku, Timestamp } from '../../sh
 import { operation } from '../../shared/function/operation.ts'
 import { severities, severityOf } from './alert.ts'
 import { Category } from './category.ts'
+import { keyBody, ShownKey, ThresholdValues, valuesBody } from './threshold-body.ts'
 import { type Context, placeKey, readContexts } from './threshold-context.ts'
 import { type JudgedRule, judgePlace } from './threshold-judged.ts'
 import { leadTimeOf, velocityFor } from './threshold-levels.ts'
-import {
-  keyBody,
-  ruleTypes,
-  ShownKey,
-  type StoredThreshold,
-  type ThresholdFunction,
-  ThresholdValues,
-  valuesBody,
-} from './thresholds.ts'
+import { ruleTypes, type StoredThreshold, type ThresholdFunction } from './thresholds.ts'
 import { dayOf } from './velocity.ts'
 
 /** What counts at a place, and what it would do now: everything as it is judged by, and nothing written. */
