@@ -69,6 +69,8 @@ interface Effective {
     type: string
     source: { scope: string; category: string | null } | null
     units: { level: number } | null
+    updatedAt: string | null
+    updatedBy: string | null
     unitsPerDay: number
     leadTimeDays: number
     verdict: string
@@ -297,6 +299,7 @@ test('what is effective tells what is known, and what it would do', async () => 
     ]),
     [[14, 2, 4, 'raise', 'low', 26]],
   )
+  assert.ok(rules[0]?.updatedBy && Date.parse(rules[0].updatedAt ?? ''))
   const nowhere = await effective('moon')
   assert.deepEqual([nowhere.stock, nowhere.rules[0]?.verdict], [null, 'nothing'])
 })
