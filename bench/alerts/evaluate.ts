@@ -5,6 +5,7 @@ import postgres from 'postgres'
 import { functions } from '../../functions/index.ts'
 import { databaseUrl } from '../../local/settings.ts'
 import type { TidemarkFunction } from '../../shared/function/declare.ts'
+import { processor } from '../load/process-figures.ts'
 import { absolute, alternate, compared, progress, type Result } from '../measure.ts'
 import { openStage } from '../stage.ts'
 import type { Delivered, Deliveries } from './deliveries.ts'
@@ -41,9 +42,14 @@ export async function evaluateBench(): Promise<readonly Result[]> {
     progress(`stock events a second, with four rules for each of ${skus} SKUs:`)
     const measured = await alternate(rounds, sides, progress)
     await forget()
+    const own = await processor(judging.pid)
     const steady = await send(judging.port, { seconds: 15, warmUp: 2, rate: wanted })
+    const { ran, waited } = await own.since()
     const [told] = await sql<{ raised: number; standing: number }[]>`
       select count(*)::int as raised, count(*) filter (where state <> 'resolved')::int as standing from alert`
+    progress(
+      `  at ${wanted}/s the function ran ${share(ran)} of the time; for ${share(waited)} it could have, and others had the cores`,
+    )
     progress(
       `  at ${wanted}/s: p50 ${ms(steady.p50)}, p95 ${ms(steady.p95)}, p99 ${ms(steady.p99)}; ${told?.raised} alerts raised`,
     )
@@ -61,11 +67,12 @@ export async function evaluateBench(): Promise<readonly Result[]> {
   }
 }
 
+const share = (value: number) => `${(value * 100).toFixed(0)} %`
 const ms = (value: number) => `${value.toFixed(1)} ms`
 
 async function deliver(load: Deliveries): Promise<Delivered> {
   const script = join(import.meta.dirname, 'deliveries.ts')
-  const { stdout } = await promisify(execFile)(process.execPath, [script, JSON.stringify(load)], { timeout: 60_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, [script, JSON.stringify(load)], { timeout: 90_000 })
   return JSON.parse(stdout) as Delivered
 }
 

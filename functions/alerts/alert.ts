@@ -87,7 +87,8 @@ export interface Alert {
   readonly acknowledgedAt?: Date | null
 }
 
-export function severityOf(available: number, { criticalLevel = null }: Pick<Threshold, 'criticalLevel'>): Severity {
+/** @param threshold what the stock is low by; without it nothing is between low and an empty shelf */
+export function severityOf(available: number, { criticalLevel = null }: Partial<Threshold> = {}): Severity {
   if (available <= 0) return 'out_of_stock'
   return criticalLevel !== null && available <= criticalLevel ? 'critical' : 'low'
 }

@@ -4,18 +4,11 @@ import { Count, DefaultedLocation, Id, Location, Sku, Timestamp } from '../../sh
 import { operation } from '../../shared/function/operation.ts'
 import { severities, severityOf } from './alert.ts'
 import { Category } from './category.ts'
+import { keyBody, ShownKey, ThresholdValues, valuesBody } from './threshold-body.ts'
 import { type Context, placeKey, readContexts } from './threshold-context.ts'
 import { type JudgedRule, judgePlace } from './threshold-judged.ts'
 import { leadTimeOf, velocityFor } from './threshold-levels.ts'
-import {
-  keyBody,
-  ruleTypes,
-  ShownKey,
-  type StoredThreshold,
-  type ThresholdFunction,
-  ThresholdValues,
-  valuesBody,
-} from './thresholds.ts'
+import { ruleTypes, type StoredThreshold, type ThresholdFunction, type ThresholdKey } from './thresholds.ts'
 import { dayOf } from './velocity.ts'
 
 /** What counts at a place, and what it would do now: everything as it is judged by, and nothing written. */
@@ -23,10 +16,27 @@ export async function readEffective(
   sql: Queryable,
   place: { sku: string; location: string },
   now: Date,
-): Promise<{ context: Context; rules: JudgedRule[] }> {
+): Promise<{ context: Context; rules: (JudgedRule & { setBy: SetBy | undefined })[] }> {
   const context = (await readContexts(sql, [place])).get(placeKey(place)) as Context
-  return { context, rules: judgePlace(context, dayOf(now), now) }
+  const found = await readSetBy(sql, context.thresholds)
+  const rules = judgePlace(context, dayOf(now), now)
+  return { context, rules: rules.map(rule => ({ ...rule, setBy: found.find(one => one.rule === rule.rule) })) }
 }
+
+/** Who set a threshold last, and when. */
+interface SetBy {
+  readonly rule: string
+  readonly updatedAt: Date
+  readonly updatedBy: string
+}
+
+const readSetBy = (sql: Queryable, thresholds: readonly ThresholdKey[]) => sql<SetBy[]>`
+  select threshold.rule, updated_at as "updatedAt", updated_by as "updatedBy"
+  from unnest(
+    ${thresholds.map(one => one.sku)}::text[], ${thresholds.map(one => one.location)}::text[],
+    ${thresholds.map(one => one.category)}::text[], ${thresholds.map(one => one.rule)}::text[]
+  ) as key (sku, location, category, rule)
+  join threshold using (sku, location, category, rule)`
 
 const Units = z.object({ level: Count, criticalLevel: Count.nullable(), resolveAbove: Count })
 
@@ -35,6 +45,8 @@ const EffectiveRule = z
     type: z.enum(ruleTypes),
     source: ShownKey.nullable().meta({ description: 'Where it was set; null where an alert has outlived its threshold.' }),
     threshold: ThresholdValues.nullable(),
+    updatedAt: Timestamp.nullable(),
+    updatedBy: z.string().nullable().meta({ description: 'Who set it last.' }),
     units: Units.nullable().meta({ description: 'What it is at this place today; null where it says nothing here.' }),
     unitsPerDay: z.number().meta({ description: "Velocity over the threshold's window of whole days." }),
     leadTimeDays: Count.nullable(),
@@ -82,7 +94,7 @@ export const effectiveThresholds = operation<ThresholdFunction>()({
   },
 })
 
-function ruleBody(rule: JudgedRule, context: Context, now: Date): z.output<typeof EffectiveRule> {
+function ruleBody(rule: JudgedRule & { setBy: SetBy | undefined }, context: Context, now: Date): z.output<typeof EffectiveRule> {
   const { source, threshold, verdict, standing, breachedSince, waiting } = rule
   const isSeen = context.version > 0
   const isLow = isSeen && threshold !== undefined && context.available <= threshold.level
@@ -90,6 +102,8 @@ function ruleBody(rule: JudgedRule, context: Context, now: Date): z.output<typeo
     type: rule.rule as StoredThreshold['rule'],
     source: source ? keyBody(source) : null,
     threshold: source ? valuesBody(source) : null,
+    updatedAt: rule.setBy?.updatedAt.toISOString() ?? null,
+    updatedBy: rule.setBy?.updatedBy ?? null,
     units: threshold ? { ...threshold, criticalLevel: threshold.criticalLevel ?? null } : null,
     unitsPerDay: source ? Math.round(velocityFor(source, { ...context, today: dayOf(now) }) * 1_000) / 1_000 : 0,
     leadTimeDays: source ? leadTimeOf(source, context) : null,

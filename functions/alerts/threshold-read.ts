@@ -4,20 +4,9 @@ import type { Queryable } from '../../shared/data/postgres.ts'
 import { Id, Location, page, pageQuery, Sku, Timestamp } from '../../shared/fields.ts'
 import { operation } from '../../shared/function/operation.ts'
 import { Category } from './category.ts'
+import { keyBody, ShownKey, ThresholdBody, ThresholdValues, valuesBody } from './threshold-body.ts'
 import { thresholdColumns } from './threshold-store.ts'
-import {
-  keyBody,
-  type RuleType,
-  ruleTypes,
-  ShownKey,
-  type StoredThreshold,
-  scopeOf,
-  scopes,
-  ThresholdBody,
-  type ThresholdFunction,
-  ThresholdValues,
-  valuesBody,
-} from './thresholds.ts'
+import { type RuleType, ruleTypes, type StoredThreshold, scopeOf, scopes, type ThresholdFunction } from './thresholds.ts'
 
 const thresholdOperation = operation<ThresholdFunction>()
 const allow = ['alerts:read', 'alerts:write'] as const

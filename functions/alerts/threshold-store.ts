@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from '../../shared/data/postgres.ts'
-import { keyText, type StoredThreshold, type ThresholdKey, valuesBody } from './thresholds.ts'
+import { valuesBody } from './threshold-body.ts'
+import { keyText, type StoredThreshold, type ThresholdKey } from './thresholds.ts'
 
 export const thresholdColumns = (sql: Queryable) => sql`
   threshold.sku, threshold.location, threshold.category, threshold.rule, threshold.state, threshold.level,

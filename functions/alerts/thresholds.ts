@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Count, DefaultedLocation, Location, Sku, Timestamp } from '../../shared/fields.ts'
+import { Count, DefaultedLocation, Location, Sku } from '../../shared/fields.ts'
 import type { Deps } from '../../shared/function/resources.ts'
 import { standardResolveAbove } from './alert.ts'
 import { Category } from './category.ts'
@@ -159,45 +159,4 @@ export function effectiveOf<T extends StoredThreshold>(found: readonly T[]): T[]
     const [closest] = found.filter(one => one.rule === rule).sort((a, b) => distance(a) - distance(b))
     return closest && closest.state === 'on' ? [closest] : []
   })
-}
-
-// What the API shows.
-
-const shownKey = {
-  scope: z.enum(scopes),
-  sku: Sku.nullable(),
-  location: Location.nullable(),
-  category: Category.nullable(),
-  type: z.enum(ruleTypes),
-}
-
-const shownValues = {
-  state: z.enum(['on', 'off']),
-  level: Count,
-  criticalLevel: Count.nullable(),
-  resolveAbove: Count,
-  parLevel: Count.nullable(),
-  windowDays: Count.nullable(),
-  leadTimeDays: Count.nullable(),
-  forSeconds: Count,
-  dedupSeconds: Count,
-}
-
-export const ShownKey = z.object(shownKey)
-export const ThresholdValues = z.object(shownValues).meta({ id: 'ThresholdValues' })
-export const ThresholdBody = z
-  .object({ ...shownKey, ...shownValues, updatedAt: Timestamp, updatedBy: z.string() })
-  .meta({ id: 'Threshold' })
-
-export const keyBody = ({ sku, location, category, rule }: ThresholdKey): z.output<typeof ShownKey> => ({
-  scope: scopeOf({ sku, location, category }),
-  sku: sku || null,
-  location: location || null,
-  category: category || null,
-  type: rule,
-})
-
-export const valuesBody = (threshold: StoredThreshold): z.output<typeof ThresholdValues> => {
-  const { state, level, criticalLevel, resolveAbove, parLevel, windowDays, leadTimeDays, forSeconds, dedupSeconds } = threshold
-  return { state, level, criticalLevel, resolveAbove, parLevel, windowDays, leadTimeDays, forSeconds, dedupSeconds }
 }
