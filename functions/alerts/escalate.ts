@@ -20,7 +20,7 @@ import { mutedBy } from './mute.ts'
 import { applyMutes } from './mute-review.ts'
 
 /** Alerts looked at in one transaction. */
-const together = 200
+const together = 500
 /** Milliseconds of one round: what is left over is the next one's. */
 const roundMilliseconds = 20_000
 

@@ -75,7 +75,7 @@ test('while a location is counted its alerts are muted, what stood and what come
   assert.deepEqual(
     [await tellings('AA-1'), await tellings('AB-1')],
     [
-      [1, 2],
+      [1, 2, 3],
       [1, 2],
     ],
   )

@@ -135,10 +135,7 @@ test('a snooze that is over tells the alert again, and one that is not does not'
   for (let round = 0; round < 2; round++) await waking.tick()
   const alert = await newest()
   assert.deepEqual([alert.state, alert.history.at(-1)?.action], ['open', 'woken'])
-  assert.deepEqual(await told(), [
-    ['low', 1],
-    ['low', 2],
-  ])
+  assert.deepEqual(await told(), [['low', 1], ['acknowledged'], ['low', 2]])
 })
 
 test('many alerts are acknowledged at once, each for itself, and a repetition is told the same', async () => {

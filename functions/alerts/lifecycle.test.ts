@@ -41,6 +41,12 @@ test('who resolves an alert is told to everybody, and what is resolved stays so'
   }
 })
 
+test('who puts an alert off has seen it, and that is said once', () => {
+  const snoozed = respond(open, { action: 'snooze', until: later }, now, 'ann')
+  assert.equal(snoozed.event?.type, 'tidemark.alert.acknowledged.v1')
+  assert.equal(respond(snoozed.next, { action: 'snooze', until: later }, now, 'ann').event, undefined)
+})
+
 test('nothing is put off into the past', () => {
   assert.throws(() => respond(open, { action: 'snooze', until: now }, now, 'ann'), Rejected)
 })

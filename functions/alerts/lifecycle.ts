@@ -32,7 +32,12 @@ export function respond(alert: Alert, response: AlertResponse, now: Date, actor:
       }
     case 'snooze':
       if (response.until <= now) throw new Rejected('invalid_input', 'until: must be in the future', untilError)
-      return { next: { ...alert, state: 'snoozed', snoozedUntil: response.until }, did: 'snoozed' }
+      return {
+        next: { ...alert, state: 'snoozed', snoozedUntil: response.until },
+        did: 'snoozed',
+        // Who puts it off has seen it: until it is told again, nobody has to be reminded.
+        ...(alert.state === 'open' && { event: acknowledgedEvent(alert, now, actor) }),
+      }
     case 'resolve': {
       const { id, sku, location, available, stockVersion: version } = alert
       const event = resolvedEvent(id, { sku, location, available, version }, now, actor)

@@ -7,7 +7,7 @@ import { matches } from './matchers.ts'
 import { activeMutes, isOutrankedInTable, isStillMuted, mutedBy } from './mute.ts'
 
 /** Alerts reviewed in one transaction. */
-const together = 200
+const together = 500
 
 interface Review {
   readonly newId: () => string
@@ -21,27 +21,42 @@ interface Review {
  * told again, unless somebody is at it or has put it off. Every batch is its own transaction, and finds only what is left to do.
  */
 export async function reviewMutes(database: Database, review: Review): Promise<void> {
-  for (const find of [isNewlyMuted, isNoLongerMuted, isNewlyOutranked]) {
-    for (let count = together; count === together && Date.now() < review.until; ) {
-      count = await database.transaction(tx => reviewBatch(tx, find, review))
+  const hasBegun = await somethingBegan(database, review.now())
+  for (const find of [...(hasBegun ? [isNewlyMuted] : []), isNoLongerMuted, isNewlyOutranked]) {
+    // From the last one on: each batch would else look again at what the ones before it have passed.
+    for (let after: string | null | undefined = null; after !== undefined && Date.now() < review.until; ) {
+      const from: string | null = after
+      after = await database.transaction(tx => reviewBatch(tx, find, from, review))
     }
   }
-  await noteApplied(database, review.now())
+  if (hasBegun) await noteApplied(database, review.now())
 }
 
-async function reviewBatch(tx: Tx, find: (sql: Queryable) => ReturnType<typeof matches>, { newId, now }: Review) {
-  const at = now()
+/** @returns the last alert of the batch, when there may be more behind it */
+async function reviewBatch(
+  tx: Tx,
+  find: (sql: Queryable) => ReturnType<typeof matches>,
+  after: string | null,
+  review: Review,
+): Promise<string | undefined> {
+  const at = review.now()
   const found = await tx<Alert[]>`
-    with active as materialized (${activeMutes(tx, at)})
-    select ${alertColumns(tx)} from alert a where a.state <> 'resolved' and ${find(tx)}
+    with active as materialized (${activeMutes(tx, at)}), begun as materialized (select * from active where not applied)
+    select ${alertColumns(tx)} from alert a
+    where a.state <> 'resolved' and (${after}::uuid is null or a.id > ${after}::uuid) and ${find(tx)}
     order by a.id limit ${together} for update of a skip locked`
-  if (found.length > 0) await applyMutes(tx, found, at, newId)
-  return found.length
+  if (found.length > 0) await applyMutes(tx, found, at, review.newId)
+  return found.length === together ? found.at(-1)?.id : undefined
+}
+
+async function somethingBegan({ sql }: Database, now: Date): Promise<boolean> {
+  const begun = await sql`select from (${activeMutes(sql, now)}) as active where not applied limit 1`
+  return begun.length > 0
 }
 
 /** By what has begun since the last review. Alerts that are raised meanwhile are muted as they are raised. */
 const isNewlyMuted = (sql: Queryable) => sql`
-  a.muted is null and exists (select from active m where not m.applied and ${matches(sql)})`
+  a.muted is null and exists (select from begun m where ${matches(sql)})`
 
 const isNoLongerMuted = (sql: Queryable) => sql`a.muted is not null and not ${isStillMuted(sql)}`
 
@@ -63,14 +78,19 @@ async function noteApplied({ sql }: Database, now: Date): Promise<void> {
     where not applied and starts_at <= ${now} and ends_at > ${now} and not ${isLeft('inhibition')}`
 }
 
-/** Mutes the alerts, locked by the caller, by what applies to each now; tells those again that nothing mutes any more. */
+/**
+ * Mutes the alerts, locked by the caller, by what applies to each now. Of what nobody is at, the beginning and the end of it are
+ * tellings: the first, which says that it is muted, takes the alert out of messages that wait or are repeated, the second is told.
+ */
 export async function applyMutes(tx: Tx, alerts: readonly Alert[], at: Date, newId: () => string): Promise<void> {
   const causes = await mutedBy(tx, alerts, at)
   const changed = alerts
     .map((alert, index) => ({ ...alert, muted: causes[index] ?? null }))
     .filter((alert, index) => alert.muted !== alerts[index]?.muted)
   if (changed.length === 0) return
-  const told = changed.filter(({ muted, state }) => muted === null && state === 'open').map(toldAgain)
+  const before = new Map(alerts.map(({ id, muted }) => [id, muted]))
+  const isTurned = ({ id, muted }: Alert) => (muted === null) !== (before.get(id) === null)
+  const told = changed.filter(alert => alert.state === 'open' && isTurned(alert)).map(toldAgain)
   await setMuted(tx, changed)
   if (told.length > 0) await tellAgain(tx, told)
   await insertHistory(

@@ -64,6 +64,25 @@ test('the end of an alert is offered too, and has no severity', async () => {
   assert.deepEqual(JSON.parse(offered[0]?.body ?? ''), resolved)
 })
 
+test('that somebody is at it, and that nobody is, are offered too', async () => {
+  const { alertId, sku, location } = alert
+  const acknowledged = { alertId, sku, location, acknowledgedAt: 1_767_225_600_000, acknowledgedBy: 'ann' }
+  const escalated = {
+    ...{ alertId, sku, location, severity: 'low' as const, available: 3, threshold: 12, category: null, policyId: randomUUID() },
+    ...{ step: 1, targets: ['role:buyer'], channels: [], escalatedAt: 1_767_225_600_000 },
+  }
+  assert.equal(await publishing.deliver('tidemark.alert.acknowledged.v1', acknowledged), 204)
+  assert.equal(await publishing.deliver('tidemark.alert.escalated.v1', escalated), 204)
+  assert.deepEqual(
+    offered.map(({ headers }) => [headers['ce-type'], headers['ce-severity']]),
+    [
+      ['tidemark.alert.acknowledged.v1', undefined],
+      ['tidemark.alert.escalated.v1', 'low'],
+    ],
+  )
+  assert.deepEqual(JSON.parse(offered[1]?.body ?? ''), escalated)
+})
+
 test('a Broker that does not take the event is tried again by the source, whatever it answered', async () => {
   for (const answer of [404, 429, 500, 503]) {
     status = answer

@@ -7,7 +7,11 @@ import { currentTraceparent } from '../../shared/events/outbox.ts'
 import { event } from '../../shared/function/declare.ts'
 import { exchange } from '../../shared/function/exchange.ts'
 
-type AlertEvent = EventOf<'tidemark.alert.raised.v1' | 'tidemark.alert.resolved.v1'>
+const types = [
+  ...(['tidemark.alert.raised.v1', 'tidemark.alert.acknowledged.v1'] as const),
+  ...(['tidemark.alert.escalated.v1', 'tidemark.alert.resolved.v1'] as const),
+] as const
+type AlertEvent = EventOf<(typeof types)[number]>
 
 /** Milliseconds for the Broker to take an event: it keeps it before it answers. */
 const brokerDeadline = 10_000
@@ -20,7 +24,7 @@ export const publishAlerts = event({
   name: 'alerts-publish',
   summary: 'Offer alerts to other functions by a Broker',
   topic: 'alerts',
-  types: ['tidemark.alert.raised.v1', 'tidemark.alert.resolved.v1'],
+  types,
   uses: [],
   config: z.object({ ALERTS_BROKER_URL: setting.url() }),
   scale: { max: 5, retention: 30 },

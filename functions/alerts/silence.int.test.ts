@@ -93,12 +93,13 @@ test('a silence mutes what stands, says what it mutes, and does not tell it; exp
   const { id } = await silence({ matchers: { sku: [`${sku}*`], location: ['main'] } })
   const { body } = await ask(`GET /v1/silences/${id}`)
   assert.deepEqual([body.mutes.count, body.mutes.alerts.map(one => one.id)], [1, [alert.id]])
-  assert.deepEqual(await told(), [[1, null]])
-  for (const status of [200, 200]) assert.equal((await ask(`POST /v1/silences/${id}/expire`, {})).status, status)
-  assert.deepEqual(await told(), [
+  const quiet = [
     [1, null],
-    [2, null],
-  ])
+    [2, 'silence'],
+  ]
+  assert.deepEqual(await told(), quiet, 'who repeats or gathers messages hears that it is muted')
+  for (const status of [200, 200]) assert.equal((await ask(`POST /v1/silences/${id}/expire`, {})).status, status)
+  assert.deepEqual(await told(), [...quiet, [3, null]])
   const { history } = await newest()
   assert.deepEqual(
     history.map(({ action, detail }) => [action, detail?.muted]),
@@ -223,7 +224,7 @@ test('an alert that says that nothing is left mutes the lower ones of its place 
     [await muted(), (await told()).at(-1)],
     [
       [null, null],
-      [2, null],
+      [3, null],
     ],
   )
   await sql`update alert set state = 'resolved', resolved_at = now() where id in (${`${low}1`}, ${`${low}2`})`
