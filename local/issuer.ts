@@ -21,11 +21,14 @@ export const retailer: Client = {
   scopes: Object.keys(scopes) as Scope[],
 }
 
-/** What a function may do at others: only stock is ever asked of another function. */
+/** What a function may do at others: stock is asked of another function, and what was acknowledged at a provider is said to the alerts. */
+const scopesOf = (name: string): Scope[] =>
+  name === 'notifications-callbacks' ? ['alerts:write'] : ['stock:read', 'stock:write']
+
 export const functionClient = (name: string, masterSecret: string): Client => ({
   id: name,
   secret: createHmac('sha256', masterSecret).update(name).digest('base64url'),
-  scopes: ['stock:read', 'stock:write'],
+  scopes: scopesOf(name),
 })
 
 /** The retailer, and every function that there is. */
