@@ -24,6 +24,10 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
     about: "what partitions of stock and ledger cost a sale's statements (about 2 min)",
     load: async () => (await import('./size/partitions.ts')).partitionsBench,
   },
+  notifications: {
+    about: 'messages through notifications-send to a local provider against an empty handler on the same path (about 1 min)',
+    load: async () => (await import('./notifications/notifications.ts')).notificationsBench,
+  },
   'cold-start': {
     about: 'process start to first answer of every function that scales to zero against a bare node:http process (about 3 min)',
     load: async () => (await import('./cold-start/cold-start.ts')).coldStart,

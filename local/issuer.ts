@@ -21,16 +21,18 @@ export const retailer: Client = {
   scopes: Object.keys(scopes) as Scope[],
 }
 
-/** What a function may do at others: all ask for stock, and some of the alerts' about alerts and what was told. */
+/** What a function may do at others: stock is asked of another function, but for those that deal with alerts. */
+function scopesOf(name: string): Scope[] {
+  // What was acknowledged at a provider is said to the alerts.
+  if (name === 'notifications-callbacks') return ['alerts:write']
+  const ofAlerts = ['alerts:read', 'alerts:write', 'notifications:read'] as const
+  return ['stock:read', 'stock:write', ...(['alerts-explain', 'alerts-canary'].includes(name) ? ofAlerts : [])]
+}
+
 export const functionClient = (name: string, masterSecret: string): Client => ({
   id: name,
   secret: createHmac('sha256', masterSecret).update(name).digest('base64url'),
-  scopes: [
-    ...(['stock:read', 'stock:write'] as const),
-    ...(['alerts-explain', 'alerts-canary'].includes(name)
-      ? (['alerts:read', 'alerts:write', 'notifications:read'] as const)
-      : []),
-  ],
+  scopes: scopesOf(name),
 })
 
 /** The retailer, and every function that there is. */

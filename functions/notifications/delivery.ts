@@ -157,6 +157,11 @@ export class Delivery {
     return insisting(() => this.#settlements.submit(settlement))
   }
 
+  /** Loads the SDKs of all configured channels: without it, the first message of each would wait for that. */
+  async warm(): Promise<void> {
+    for (const name of channelNames) await (await this.#channels(name)).warm?.()
+  }
+
   close(): void {
     this.#breakers.close()
   }

@@ -38,6 +38,8 @@ export interface Channel {
    * it may be later, and Unanswered when nobody knows whether it was.
    */
   send(message: Message, deadline: number): Promise<Taken>
+  /** Loads what the first message would wait for, where the channel is configured. */
+  warm?(): Promise<unknown>
 }
 
 /** The address is dead: an opted-out number, a device that has uninstalled the app, a receiver that answers 410. */

@@ -23,6 +23,7 @@ export function emailChannel(config: ChannelConfig): Channel {
     get confirms() {
       return config.SES_CONFIGURATION_SET !== undefined
     },
+    warm: async () => config.NOTIFY_FROM && (await connected()),
     async send({ notificationId, to, subject, text, html }, deadline) {
       if (!config.NOTIFY_FROM) throw new NotConfigured('E-mail is not configured: NOTIFY_FROM is absent.')
       const ses = await connected()

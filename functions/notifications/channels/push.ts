@@ -17,6 +17,7 @@ export function pushChannel(config: PushConfig): Channel {
   const connected = fcmConnection(config)
   return {
     confirms: false,
+    warm: async () => config.FCM_SERVICE_ACCOUNT && (await Promise.all([connected(), import('./fcm-agent.ts')])),
     async send(message, deadline) {
       const messaging = await connected()
       const { once } = await import('./fcm-agent.ts')

@@ -19,6 +19,7 @@ export function smsChannel(config: ChannelConfig): Channel {
     get confirms() {
       return config.PUBLIC_URL !== undefined
     },
+    warm: connected,
     async send({ notificationId, to, text }) {
       const { TWILIO_FROM: from, PUBLIC_URL } = config
       const twilio = await connected()
