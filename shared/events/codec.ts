@@ -52,7 +52,6 @@ export function eventCodec(registryUrl: string): EventCodec {
       client.register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
     const { id } = await register()
       .catch(async error => {
-        if (isRegisteredMeanwhile(error)) return register()
         if (!isHalfRegistered(error)) throw error
         await keepCompatible(registryUrl, type)
         return register()
@@ -132,9 +131,6 @@ const isHalfRegistered = ({ name, message }: Error): boolean =>
   (name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)) ||
   /'COMPATIBILITY' already exists/.test(message)
 
-/** Two processes register a schema at once: the second one's rule is there already. */
-const isRegisteredMeanwhile = ({ message }: Error): boolean => /'COMPATIBILITY' already exists/.test(message)
-
 async function keepCompatible(registryUrl: string, type: EventType): Promise<void> {
   const { status } = await exchange({
     url: `${registryUrl}/config/${encodeURIComponent(type)}`,
@@ -143,7 +139,8 @@ async function keepCompatible(registryUrl: string, type: EventType): Promise<voi
     body: JSON.stringify({ compatibility: 'BACKWARD' }),
     timeout: 5_000,
   })
-  if (status !== 200) throw new Error(`The registry answered ${status}.`)
+  // 409: somebody else has just said it.
+  if (status !== 200 && status !== 409) throw new Error(`The registry answered ${status}.`)
 }
 
 /** The registry's no is final: the schema is not compatible with those before it, or no schema. Anything else may pass. */
