@@ -30,7 +30,7 @@ export function payloadOf(
   // What a push message carries is small.
   const shown = sorted.slice(0, channel === 'push' ? 10 : payloadLimit)
   return {
-    ...{ kind, dedupKey: incident, severity: worstOf(alerts), count: alerts.length, step, by },
+    ...{ kind, incident, severity: worstOf(alerts), count: alerts.length, step, by },
     alerts: shown.map(({ raisedAt, ...facts }) => ({ ...facts, raisedAt: raisedAt.toISOString() })),
     truncated: alerts.length > shown.length,
   }

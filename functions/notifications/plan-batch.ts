@@ -5,7 +5,7 @@ import { tellAcknowledged } from './follow.ts'
 import { type Group, joinGroups, leaveGroups, lockGroups, openedBy, saveGroups } from './group-rows.ts'
 import { groupKeyOf, joined, laneOf, paceOf } from './grouping.ts'
 import { Loaded, type Planning, standardRoute } from './planning.ts'
-import { recover } from './recover.ts'
+import { recover, withdraw } from './recover.ts'
 import { loadRoutes } from './route-rows.ts'
 import { routesOf } from './routing.ts'
 import { type AlertEvent, heard, isAcknowledged, isStanding, type News, type Standing, unheard } from './standing.ts'
@@ -41,6 +41,7 @@ export async function planBatch(tx: Tx, planning: Planning, batch: readonly Hear
   const muted = alerts.filter(alert => is('quiet', alert) && alert.muted !== null)
   await regroup(tx, planning, loaded, { toTell, gone: [...resolved, ...muted] }, batch, now)
   const trace = batch[0]?.traceparent ?? ''
+  if (muted.length > 0) await withdraw(tx, planning, loaded, muted, 'was muted', now)
   if (resolved.length > 0) await recover(tx, planning, loaded, resolved, now, trace)
   const acknowledged = batch.flatMap(({ event }) => {
     if (event.type !== 'tidemark.alert.acknowledged.v1') return []

@@ -57,6 +57,24 @@ test('a muted alert is told to nobody, and is when its silence ends', async () =
   assert.equal((await stage.messages()).length, 1)
 })
 
+test('an alert that is muted while it waits is taken out of its message, and told again when that is over', async () => {
+  const berta = await stage.person(['email'], { quiet: quietNow() })
+  await stage.route([{ recipient: berta }])
+  const alert = stage.raised()
+  await stage.raise(alert)
+  await stage.raise({ ...alert, telling: 2, muted: 'silence:1' })
+  assert.deepEqual(
+    (await stage.messages()).map(({ state }) => state),
+    ['cancelled'],
+  )
+  await stage.raise({ ...alert, telling: 3 })
+  await stage.later()
+  assert.deepEqual(
+    (await stage.messages()).map(({ state }) => state),
+    ['cancelled', 'queued'],
+  )
+})
+
 test('the matching route says who is told, by the channels that each wants', async () => {
   const [berta, colin] = [await stage.person(['email', 'sms'], { roles: ['buyer'] }), await stage.person(['push'])]
   await stage.sql`insert into recipient_group (name, created_at) values ('night', now())`
@@ -184,7 +202,7 @@ test('who was told that it stands is told of its end where the route says so: pr
   const of = (kind: string) =>
     messages
       .filter(m => m.kind === kind)
-      .map(m => [m.channel, m.alertId, m.payload?.dedupKey])
+      .map(m => [m.channel, m.alertId, m.payload?.incident])
       .sort()
   const both = [
     ['pagerduty', alert.alertId, alert.alertId],

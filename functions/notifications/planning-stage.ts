@@ -19,7 +19,7 @@ export interface Message {
   subject: string
   body: string
   html: string | null
-  payload: { dedupKey: string; count: number; alerts: { sku: string }[] } | null
+  payload: { incident: string; count: number; alerts: { sku: string }[] } | null
   recipientId: string | null
   alertId: string | null
   heldUntil: Date | null

@@ -18,21 +18,7 @@ export async function recover(
   now: Date,
   traceparent: string,
 ) {
-  const ids = ended.map(({ alertId }) => alertId)
-  await leaveDigests(tx, ids)
-  const messages = await messagesAbout(tx, ids)
-  const over = new Set(ids)
-  const waiting = messages.filter(({ state }) => state === 'queued')
-  const emptied = waiting.filter(({ alertIds }) => alertIds.every(id => over.has(id)))
-  await cancel(tx, emptied, planning.newId, now)
-  await shorten(
-    tx,
-    planning,
-    loaded,
-    waiting.filter(message => !emptied.includes(message)),
-    over,
-    now,
-  )
+  const messages = await withdraw(tx, planning, loaded, ended, 'ended', now)
   // One that was tried may have arrived though its answer did not.
   const told = messages.filter(
     ({ state, attempts }) => ['sending', 'sent', 'delivered'].includes(state) || (state === 'queued' && attempts > 0),
@@ -41,7 +27,31 @@ export async function recover(
   await follow(tx, planning, loaded, 'resolved', told, ended, by, alert => alert.resolvedAt !== null, now, traceparent)
 }
 
-async function cancel(tx: Tx, messages: readonly About[], newId: () => string, now: Date): Promise<void> {
+/**
+ * Takes alerts out of all that waits: open digests, and messages that are still queued. The last one of a message cancels it.
+ * @returns all messages about them, as they were
+ */
+export async function withdraw(
+  tx: Tx,
+  planning: Planning,
+  loaded: Loaded,
+  alerts: readonly Standing[],
+  why: 'ended' | 'was muted',
+  now: Date,
+): Promise<About[]> {
+  const ids = alerts.map(({ alertId }) => alertId)
+  await leaveDigests(tx, ids)
+  const messages = await messagesAbout(tx, ids)
+  const gone = new Set(ids)
+  const waiting = messages.filter(({ state }) => state === 'queued')
+  const emptied = waiting.filter(({ alertIds }) => alertIds.every(id => gone.has(id)))
+  await cancel(tx, emptied, why, planning.newId, now)
+  const left = waiting.filter(message => !emptied.includes(message))
+  await shorten(tx, planning, loaded, left, gone, why, now)
+  return messages
+}
+
+async function cancel(tx: Tx, messages: readonly About[], why: string, newId: () => string, now: Date): Promise<void> {
   if (messages.length === 0) return
   const ids = messages.map(({ id }) => id)
   const cancelled = await tx<{ id: string }[]>`
@@ -50,19 +60,20 @@ async function cancel(tx: Tx, messages: readonly About[], newId: () => string, n
     returning id`
   await noteSteps(
     tx,
-    cancelled.map(({ id }) => ({ id, state: 'cancelled', detail: 'ended before it was told' })),
+    cancelled.map(({ id }) => ({ id, state: 'cancelled', detail: `${why} before it was told` })),
     newId,
     now,
   )
 }
 
-/** Takes what ended out of messages that still wait, with other words. */
+/** Takes what is over out of messages that still wait, with other words. */
 async function shorten(
   tx: Tx,
   planning: Planning,
   loaded: Loaded,
   messages: readonly About[],
   over: ReadonlySet<string>,
+  why: string,
   now: Date,
 ): Promise<void> {
   if (messages.length === 0) return
@@ -108,7 +119,7 @@ async function shorten(
     where notification_id = any (${next.map(({ id }) => id)}::uuid[]) and alert_id = any (${[...over]}::uuid[])`
   await noteSteps(
     tx,
-    next.map(({ id }) => ({ id, state: 'queued', detail: 'an alert ended before it was told' })),
+    next.map(({ id }) => ({ id, state: 'queued', detail: `an alert ${why} before it was told` })),
     planning.newId,
     now,
   )
