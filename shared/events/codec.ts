@@ -52,7 +52,6 @@ export function eventCodec(registryUrl: string): EventCodec {
       client.register({ type: SchemaType.AVRO, schema: schemaOf(type) }, { subject: type, compatibility: COMPATIBILITY.BACKWARD })
     const { id } = await register()
       .catch(async error => {
-        if (isRegisteredMeanwhile(error)) return register()
         if (!isHalfRegistered(error)) throw error
         await keepCompatible(registryUrl, type)
         return register()
@@ -126,13 +125,11 @@ export function eventCodec(registryUrl: string): EventCodec {
 
 /**
  * The client registers a schema and then says how its successors must fit it. Whoever is killed between the two leaves a subject that
- * demands nothing, which the client refuses ever after.
+ * demands nothing, which the client refuses ever after. Of two that do it at the same time, one is told that the other was first.
  */
 const isHalfRegistered = ({ name, message }: Error): boolean =>
-  name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)
-
-/** Two processes register a schema at once: the second one's rule is there already. */
-const isRegisteredMeanwhile = ({ message }: Error): boolean => /'COMPATIBILITY' already exists/.test(message)
+  (name === 'ConfluentSchemaRegistryCompatibilityError' && /!= NONE\)$/.test(message)) ||
+  /'COMPATIBILITY' already exists/.test(message)
 
 async function keepCompatible(registryUrl: string, type: EventType): Promise<void> {
   const { status } = await exchange({
