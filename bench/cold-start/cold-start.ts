@@ -26,7 +26,7 @@ const firstRequests: Readonly<Record<string, Omit<Question, 'headers'>>> = {
 
 /** Every function that scales to zero, from process start to its first answer, against a bare node:http process. */
 export async function coldStart(): Promise<readonly Result[]> {
-  const stage = await openStage(['postgres', 'kafka', 'registry'])
+  const stage = await openStage(['postgres', 'redis', 'kafka', 'registry'])
   try {
     const token = await stage.token()
     const results: Result[] = []

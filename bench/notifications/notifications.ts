@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import postgres from 'postgres'
@@ -13,9 +14,9 @@ import { openStage, type Process, type Stage } from '../stage.ts'
 import { fillMessages, makeRecipient, type Recipient } from './fill.ts'
 
 const rounds = 3
-const backlog = 1_500
+const backlog = 1_000
 const rate = 100
-const seconds = 15
+const seconds = 10
 /** Times a second that messages are planned: a group of alerts comes together. */
 const steps = 10
 
@@ -41,12 +42,15 @@ export async function notificationsBench(): Promise<readonly Result[]> {
     await fillMessages(sql, (rounds + 1) * backlog, recipient)
     progress(`${backlog} messages that wait in Kafka, a second:`)
     const sides = { send: () => drained(sending, 'bench-send'), empty: () => drained(empty, 'bench-empty') }
+    const began = await cpuMilliseconds(sending.pid)
     const measured = await alternate(rounds, sides, progress)
+    const cpu = ((await cpuMilliseconds(sending.pid)) - began) / (rounds * backlog)
     const more = await sustained({ kafka, sending, sql, recipient })
     const unsent = await sql<{ count: number }[]>`select count(*)::int as count from notification where state <> 'sent'`
     return [
       compared('messages sent against an empty handler on the same path', '/s', measured, 'send', 'empty', { atLeast: 0.2 }),
       absolute('messages a second through one instance', '/s', Math.min(...measured.map(({ send }) => send)), { atLeast: rate }),
+      absolute('processor time of the function for a message', 'ms', cpu, { atMost: 6 }),
       ...more,
       absolute('messages left unsent, or sent twice', '', (unsent[0]?.count ?? 0) + doubles(twilio.taken), { atMost: 0 }),
     ]
@@ -55,6 +59,13 @@ export async function notificationsBench(): Promise<readonly Result[]> {
     await twilio.close()
     await stage.close()
   }
+}
+
+/** What all threads of a process have had of the processor: it says the same on a machine that is busy with other things. */
+async function cpuMilliseconds(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? []
+  // utime and stime, in hundredths of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 /** Every message carries the same words here: more were taken than there are rows when one was sent twice. */
