@@ -28,7 +28,7 @@ interface Mail {
   destinations: { ToAddresses: string[] }
 }
 
-/** Shows stock, the newest low-stock alert and the mail that it caused, as a user would ask for them. */
+/** Shows stock, the newest low-stock alert that was told and the mail that it caused, as a user would ask for them. */
 export async function show(system: System, client: Client): Promise<void> {
   const token = await tokenFor(system.tokenUrl, client)
   const get = async <T>(path: string): Promise<T> => {
@@ -49,13 +49,16 @@ export async function show(system: System, client: Client): Promise<void> {
     )
   }
 
-  const [alert] = (await get<{ items: Alert[] }>('/v1/alerts?limit=1')).items
+  const { items: alerts } = await get<{ items: Alert[] }>('/v1/alerts?limit=50')
+  const mails = await mailsOf(system.services.ses)
+  // The newest that was told: the stock of others had recovered before.
+  const told = alerts.map(alert => ({ alert, mail: mails.findLast(({ body }) => body.includes(alert.id)) }))
+  const { alert, mail } = told.find(one => one.mail) ?? told[0] ?? {}
   if (alert) {
-    console.log('\nAlert   GET /v1/alerts?limit=1')
+    console.log(`\nAlert   GET /v1/alerts/${alert.id}`)
     console.log(
       `  ${alert.sku} at ${alert.location}: ${alert.available} available, threshold ${alert.threshold} (${alert.severity}, now ${alert.state}, raised ${alert.raisedAt})`,
     )
-    const mail = await mailAbout(system.services.ses, alert.id)
     if (mail) {
       console.log(`\nMail    from ${mail.source} to ${mail.destinations.ToAddresses.join(', ')}`)
       console.log(`  Subject: ${mail.subject}\n\n${mail.body.replace(/^/gm, '  ')}`)
@@ -82,8 +85,8 @@ async function tokenFor(tokenUrl: string, { id, secret }: Client): Promise<strin
   return (JSON.parse(answer.body.toString()) as { access_token: string }).access_token
 }
 
-async function mailAbout(sesUrl: string, alertId: string): Promise<Mail | undefined> {
+async function mailsOf(sesUrl: string): Promise<Mail[]> {
   const answer = await exchange({ url: `${sesUrl}/moto-api/data.json`, method: 'GET', timeout: 10_000 })
   const { ses } = JSON.parse(answer.body.toString()) as { ses?: { Message?: Mail[] } }
-  return ses?.Message?.findLast(mail => mail.body.includes(alertId))
+  return ses?.Message ?? []
 }

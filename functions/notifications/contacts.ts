@@ -22,7 +22,7 @@ export const addContact = peopleOperation({
   route: 'POST /v1/recipients/{id}/contacts',
   summary: 'Add a way to reach a recipient',
   description:
-    'A mailbox, a telephone (E.164), an integration of PagerDuty (Events API v2), or the https URL of a webhook. The same address again answers 200 with the contact that is there. Devices register themselves.',
+    'A mailbox, a telephone (E.164), an integration of PagerDuty (Events API v2), or the https URL of a webhook. Doing it again answers 200 with the contact that is there. Devices register themselves.',
   allow: writing,
   status: 201,
   also: { 200: 'It is there already.' },
@@ -65,6 +65,7 @@ export const removeContact = peopleOperation({
   id: 'contacts-remove',
   route: 'DELETE /v1/recipients/{id}/contacts/{contactId}',
   summary: 'Remove a contact',
+  description: 'Doing it again finds nothing: 404.',
   allow: writing,
   problems: ['not_found'],
   input: Named,
@@ -80,9 +81,11 @@ export const enableContact = peopleOperation({
   id: 'contacts-enable',
   route: 'POST /v1/recipients/{id}/contacts/{contactId}/enable',
   summary: 'Use a contact again that was disabled',
-  description: 'After the mailbox that bounced was put right, or the owner has taken a complaint back.',
+  description:
+    'After the mailbox that bounced was put right, or the owner has taken a complaint back. Doing it again changes nothing.',
   allow: writing,
   problems: ['not_found'],
+  example: {},
   input: Named,
   output: Done.meta({ id: 'ContactEnabled' }),
   async handle({ db, now }, { id, contactId }) {
@@ -98,9 +101,10 @@ export const rotateSecret = peopleOperation({
   id: 'contacts-rotate-secret',
   route: 'POST /v1/recipients/{id}/contacts/{contactId}/rotate-secret',
   summary: "Rotate a webhook's secret",
-  description: `Shown once. Messages are signed with both for ${overlap} hours, then with the new one alone.`,
+  description: `Shown once. Messages are signed with both for ${overlap} hours, then with the new one alone. Doing it again makes another new one.`,
   allow: writing,
   problems: ['not_found'],
+  example: {},
   input: Named,
   output: z.object({ id: Id, secret: z.string(), previousValidUntil: Timestamp }).meta({ id: 'RotatedSecret' }),
   async handle({ db, seal, now }, { id, contactId }) {

@@ -142,7 +142,7 @@ export const forgetOne = peopleOperation({
   route: 'DELETE /v1/recipients/{id}',
   summary: 'Forget a recipient',
   description:
-    'With contacts, preferences and memberships, at once; what still waits is cancelled. What the recipient was told stays for the auditor, without address and words: they are erased within the hour.',
+    'With contacts, preferences and memberships, at once; what still waits is cancelled. What the recipient was told stays for the auditor, without address and words: they are erased within the hour. Doing it again finds nothing: 404.',
   allow: writing,
   ifMatch: true,
   problems: ['not_found', 'version_mismatch', 'precondition_required'],

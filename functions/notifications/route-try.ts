@@ -27,7 +27,7 @@ export const tryRoutes = wordsOperation({
   id: 'notification-routes-try',
   route: 'POST /v1/notifications/routes/try',
   summary: 'Ask who would be told about an alert',
-  description: 'By which route, by which channels, when. Nothing is sent.',
+  description: 'By which route, by which channels, when. Nothing is sent. Doing it again changes nothing.',
   allow: reading,
   example: { sku: '85123A', location: 'zurich', severity: 'critical' },
   input: z.strictObject({

@@ -15,7 +15,7 @@ export const previewTemplate = wordsOperation({
   route: 'POST /v1/templates/preview',
   summary: 'See what a template says',
   description:
-    'The source that is given, or the built-in one, with sample alerts or with given ones. It is checked as if it were saved; nothing is kept.',
+    'The source that is given, or the built-in one, with sample alerts or with given ones. It is checked as if it were saved; nothing is kept. Doing it again changes nothing.',
   allow: reading,
   problems: ['not_found'],
   example: { kind: 'alert', channel: 'sms', locale: 'de', body: '{{ alert.sku }}: noch {{ alert.available }}' },
