@@ -41,6 +41,11 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
       'stock events judged by rules of every type, against an empty handler on the same path, and 1,000 a second (about 2 min)',
     load: async () => (await import('./alerts/evaluate.ts')).evaluateBench,
   },
+  breach: {
+    about:
+      'a sale that brings stock to its level until a provider is called, through the whole local system, warm and from zero (about 2 min)',
+    load: async () => (await import('./alerts/breach.ts')).breach,
+  },
   forecast: {
     about:
       "a real retailer's months judged in memory by thresholds of each type: alerts, false repeats, hits and lead (about 1 min)",

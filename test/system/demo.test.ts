@@ -65,7 +65,10 @@ test('the demo replays its sample, shows stock, an alert and its mail, and ends 
   assert.doesNotMatch(output, /✗/)
   assert.match(output, /GET \/v1\/stock\?limit=5\n.*\n {2}\S+ +main +\d+ +0 +\d+/)
   assert.match(output, /threshold \d+ \((low|out_of_stock), now (open|resolved)/)
-  assert.match(output, /Mail {4}from alerts@tidemark\.example to buyer@tidemark\.example\n {2}Subject: (.+ at main: -?\d+ left|\d+ SKUs .*at main)/)
+  assert.match(
+    output,
+    /Mail {4}from alerts@tidemark\.example to buyer@tidemark\.example\n {2}Subject: (.+ at main: -?\d+ left|\d+ SKUs .*at main)/,
+  )
   assert.match(output, /reference {2}http:\/\/127\.0\.0\.1:\d+\/docs/)
 })
 
