@@ -208,12 +208,14 @@ test('many orders of several lines in any order on two instances never wait for 
   await reconciled()
 })
 
+/** What an event tells beside the totals: no room was set, and nothing was sold since. */
+const told = (since: number) => ({ capacity: null, since, sold: 0 })
+
 test('every change is an event in the transaction that made it', async () => {
   await receive(5, { headers: { traceparent: `00-${'e'.repeat(32)}-${'f'.repeat(16)}-01` } })
   await reserve(2)
   const rows = await sql<{ type: string; key: string; data: string; traceparent: string }[]>`
     select type, key, data, traceparent from outbox where key = ${sku} order by id`
-  const told = (since: number) => ({ capacity: null, since, sold: 0 })
   assert.deepEqual(
     rows.map(row => JSON.parse(row.data)),
     [
@@ -236,7 +238,10 @@ test('the changes of one request are events of their own that share rows', async
     events.map(({ key, data }) => [key, data]),
     lines.map(({ sku, quantity }) => [
       sku,
-      { sku, location: 'main', onHand: quantity, reserved: 0, available: quantity, version: 1, kind: 'receive', reference: null },
+      {
+        ...{ sku, location: 'main', onHand: quantity, reserved: 0, available: quantity, version: 1, kind: 'receive', reference: null },
+        ...told(0),
+      },
     ]),
   )
 })
