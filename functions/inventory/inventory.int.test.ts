@@ -239,7 +239,16 @@ test('the changes of one request are events of their own that share rows', async
     lines.map(({ sku, quantity }) => [
       sku,
       {
-        ...{ sku, location: 'main', onHand: quantity, reserved: 0, available: quantity, version: 1, kind: 'receive', reference: null },
+        ...{
+          sku,
+          location: 'main',
+          onHand: quantity,
+          reserved: 0,
+          available: quantity,
+          version: 1,
+          kind: 'receive',
+          reference: null,
+        },
         ...told(0),
       },
     ]),
