@@ -14,6 +14,7 @@ import { readRows } from '../../replay/rows.ts'
 import { DAY, type DerivedReceiptStep, type Step, totals } from '../../replay/steps.ts'
 import { StockBook } from '../../replay/stock-book.ts'
 import { absolute, median, progress, type Result } from '../measure.ts'
+import { messagesOf } from './messages.ts'
 import { Shop } from './shop.ts'
 
 /** Days until a delivery comes: an alert is right when what is there would not have lasted so long. */
@@ -51,7 +52,8 @@ export async function forecastBench(): Promise<readonly Result[]> {
   for (const [name, one] of found) {
     progress(
       `  ${name.padEnd(30)}${String(one.raised).padStart(6)} raised; ${percent(one.hits)} would have been empty within ${leadDays} days; ` +
-        `${percent(one.foreseen)} of ${one.ends} ends of stock told a day and more before, ${one.lead.toFixed(1)} days in the median`,
+        `${percent(one.foreseen)} of ${one.ends} ends of stock told a day and more before, ${one.lead.toFixed(1)} days in the median; ` +
+        `told ${one.told} times, in ${one.messages} grouped messages`,
     )
   }
   const of = (name: string) => found.find(([one]) => one === name)?.[1] as Found
@@ -63,6 +65,7 @@ export async function forecastBench(): Promise<readonly Result[]> {
     beside('ends of stock that the forecast told a day and more before', '%', forecast.foreseen * 100, level.foreseen * 100),
     beside('the same against an absolute threshold known by then', '%', forecast.foreseen * 100, early.foreseen * 100),
     beside('lead of the forecast, median', 'days', forecast.lead, level.lead),
+    ...ruleTypes.map(rule => grouped(rule, of(rule))),
   ]
 }
 
@@ -77,22 +80,33 @@ interface Found {
   readonly foreseen: number
   /** Days between the two, median. */
   readonly lead: number
+  /** Alerts raised or told again because they got worse: as many messages without grouping. */
+  readonly told: number
+  /** What the default route makes of them. */
+  readonly messages: number
 }
 
 function foundBy(shop: Shop, rule: RuleType, { stockOuts, foreseen }: Walked, demand: Demand, from: number): Found {
   const raised = shop.raised.filter(one => one.rule === rule && one.at >= from)
   const hits = raised.filter(one => daysUntilEmpty(demand.get(one.sku) ?? [], one.at, one.available) <= leadDays)
   const ends = stockOuts.filter(({ at }) => at >= from)
+  const told = shop.tellings.filter(one => one.rule === rule && one.at >= from)
   const leads = ends.flatMap(out => foreseen.get(out)?.get(rule) ?? [])
   return {
     ...{ raised: raised.length, hits: hits.length / raised.length, ends: ends.length, foreseen: leads.length / ends.length },
     lead: leads.length > 0 ? median(leads) : 0,
+    ...{ told: told.length, messages: messagesOf(told) },
   }
 }
 
 /** What two ways of telling have against each other is shown; which is better depends on what a shop wants. */
 const beside = (name: string, unit: string, value: number, reference: number): Result => ({
   ...{ name, unit, value, reference, ratio: value / reference, target: 'none: shown beside the reference', ok: true },
+})
+
+const grouped = (rule: RuleType, { told, messages }: Found): Result => ({
+  ...{ name: `messages of ${rule} thresholds, grouped, against ungrouped`, unit: '', value: messages, reference: told },
+  ...{ ratio: messages / told, target: '≤ 1 ×', ok: messages <= told },
 })
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`

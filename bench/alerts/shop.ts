@@ -12,11 +12,18 @@ export interface Raised {
   readonly available: number
 }
 
+/** A message's worth: an alert that is raised, or is worse than it was. */
+export interface Telling {
+  readonly sku: string
+  readonly rule: string
+  readonly severity: Severity
+  readonly at: number
+}
+
 /** Stock of one place, judged after each change as alerts-evaluate judges it, with what its database keeps kept in memory. */
 export class Shop {
   readonly raised: Raised[] = []
-  readonly told = new Map<string, number>()
-  readonly resolved = new Map<string, number>()
+  readonly tellings: Telling[] = []
   /** Alerts raised while one stood, or told again without being worse. */
   falseRepeats = 0
   readonly #contexts = new Map<string, Context>()
@@ -44,17 +51,15 @@ export class Shop {
       if (verdict === 'raise') {
         if (one || !isLow) this.falseRepeats++
         this.raised.push({ sku, rule, at, available })
+        this.tellings.push({ sku, rule, severity, at })
         standing.set(rule, { id: sku, state: 'open', severity, telling: 1, raisedAt: now } satisfies StandingAlert)
       }
       if (verdict === 'worsen' && one) {
         if (!isWorse(severity, one.severity)) this.falseRepeats++
-        this.told.set(rule, (this.told.get(rule) ?? 0) + 1)
+        this.tellings.push({ sku, rule, severity, at })
         standing.set(rule, { ...one, severity, telling: one.telling + 1 })
       }
-      if (verdict === 'resolve') {
-        standing.delete(rule)
-        this.resolved.set(rule, (this.resolved.get(rule) ?? 0) + 1)
-      }
+      if (verdict === 'resolve') standing.delete(rule)
     }
     this.#contexts.set(sku, { ...context, standing })
   }
