@@ -13,6 +13,9 @@ import { skus } from './stock-events.ts'
 
 const rounds = 3
 const connections = 64
+/** Thresholds of what does not move meanwhile: with those of the SKUs that do, the requirement's million. */
+const others = 1_000_000 - skus
+
 /** Events a second that are to be judged without end. */
 const wanted = 1_000
 
@@ -39,7 +42,7 @@ export async function evaluateBench(): Promise<readonly Result[]> {
       },
       empty: async () => (await send(empty.port, { seconds: 5, warmUp: 2 })).perSecond,
     }
-    progress(`stock events a second, with four rules for each of ${skus} SKUs:`)
+    progress(`stock events a second, with four rules for each of ${skus} SKUs, among a million thresholds:`)
     const measured = await alternate(rounds, sides, progress)
     await forget()
     const own = await processor(judging.pid)
@@ -81,6 +84,7 @@ async function setRules(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
     insert into threshold (sku, location, category, rule, level, critical_level, resolve_above, updated_at, updated_by)
       select 'SKU-' || lpad(n::text, 5, '0'), 'main', '', 'absolute', 20, 8, 25, now(), 'bench' from generate_series(0, ${skus - 1}) n
+      union all select 'OTHER-' || n, 'main', '', 'absolute', 20, 8, 25, now(), 'bench' from generate_series(1, ${others}) n
       union all select '', '', 'category-' || n, 'days_of_cover', 3, 1, 4, now(), 'bench' from generate_series(0, 99) n
       union all select '', 'main', '', 'percentage', 15, 5, 17, now(), 'bench'
       union all select '', '', '', 'forecast', 2, null, 3, now(), 'bench';

@@ -37,7 +37,7 @@ export const inventory = service({
     STOCK_MAX_BATCH: atStart(setting.count(256)),
     STOCK_MAX_WAITING: atStart(setting.count(2_000)),
     /** Milliseconds. */
-    STOCK_MAX_DELAY: atStart(setting.count(500)),
+    STOCK_MAX_DELAY: atStart(setting.count(250)),
     ...readSettings,
   }),
   scale: { min: 1, max: 4, concurrency: 0, target: 400, timeout: 65, memory: 1_024 },
