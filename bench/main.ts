@@ -46,6 +46,11 @@ const benches: Record<string, { about: string; load: () => Promise<() => Promise
       'a sale that brings stock to its level until a provider is called, through the whole local system, warm and from zero (about 2 min)',
     load: async () => (await import('./alerts/breach.ts')).breach,
   },
+  storm: {
+    about:
+      '5,000 SKUs that fall to their level at once, on the whole local system: messages, which come first, what else works (about 2 min)',
+    load: async () => (await import('./alerts/storm.ts')).storm,
+  },
   forecast: {
     about:
       "a real retailer's months judged in memory by thresholds of each type: alerts, false repeats, hits and lead (about 1 min)",

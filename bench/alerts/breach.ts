@@ -1,11 +1,10 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { retailer } from '../../local/issuer.ts'
 import { removeServicesData } from '../../local/services/start.ts'
 import { type System, startSystem } from '../../local/system.ts'
-import { exchange } from '../../shared/function/exchange.ts'
 import { absolute, progress, quantile, type Result } from '../measure.ts'
+import { type Client, client } from './client.ts'
 import { openReceiver, type Receiver } from './receiver.ts'
 
 /** Sales a second that end in an alert; the whole way shares the machine with what it stands on. */
@@ -20,7 +19,7 @@ const patience = 60_000
 interface Way {
   readonly system: System
   readonly receiver: Receiver
-  request(method: string, path: string, body: unknown, headers?: Record<string, string>): Promise<unknown>
+  readonly request: Client
 }
 
 /** From the answer of the sale that brings a stock to its level until a provider is called: through Kafka three times, by four functions. */
@@ -37,34 +36,6 @@ export async function breach(): Promise<readonly Result[]> {
     return [...(await measureWarm(way)), ...(await measureFromZero(way))]
   } finally {
     for (const end of close.toReversed()) await end()
-  }
-}
-
-async function client({ gatewayUrl, tokenUrl }: System): Promise<Way['request']> {
-  const token = await exchange({
-    url: tokenUrl,
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(`${retailer.id}:${retailer.secret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: 'grant_type=client_credentials',
-    timeout: 10_000,
-  })
-  const { access_token } = JSON.parse(token.body.toString()) as { access_token: string }
-  return async (method, path, body, headers = {}) => {
-    const answer = await exchange({
-      url: gatewayUrl + path,
-      method,
-      headers: {
-        ...{ authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
-        ...{ 'idempotency-key': crypto.randomUUID(), ...headers },
-      },
-      body: JSON.stringify(body),
-      timeout: 30_000,
-    })
-    if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.body}`)
-    return JSON.parse(answer.body.toString()) as unknown
   }
 }
 
@@ -121,7 +92,7 @@ async function measureWarm(way: Way): Promise<Result[]> {
     absolute('breach to provider, warm, low stock, p99', 'ms', quantile(of('-LOW-'), 0.99), { atMost: 1_000 }),
     absolute('breach to provider, warm, out of stock, p95', 'ms', quantile(of('-OUT-'), 0.95), { atMost: 250 }),
     absolute('breach to provider, warm, out of stock, p99', 'ms', quantile(of('-OUT-'), 0.99), { atMost: 1_000 }),
-    absolute('deliveries beyond one an alert', '', way.receiver.deliveries() - skus.length, { atMost: 0 }),
+    absolute('deliveries beyond one an alert', '', way.receiver.messages.length - skus.length, { atMost: 0 }),
   ]
 }
 
