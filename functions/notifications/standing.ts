@@ -2,19 +2,10 @@ import type { EventOf, EventType } from '../../shared/events/catalog.ts'
 import type { AlertFacts, Severity } from './alert-facts.ts'
 
 /** An alert as its events have told it so far. They come in any order, and some twice. */
-export interface Standing {
-  readonly alertId: string
+export interface Standing extends Omit<AlertFacts, 'raisedAt'> {
   /** The newest that came; 0 while none has. */
   readonly telling: number
   readonly toldAt: Date | null
-  readonly sku: string
-  readonly location: string
-  readonly severity: Severity
-  readonly available: number
-  readonly threshold: number
-  readonly category: string | null
-  readonly rule: string
-  readonly suggestedOrder: number | null
   readonly muted: string | null
   readonly raisedAt: Date | null
   readonly acknowledgedAt: Date | null
