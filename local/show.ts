@@ -61,7 +61,10 @@ export async function show(system: System, client: Client): Promise<void> {
     )
     if (mail) {
       console.log(`\nMail    from ${mail.source} to ${mail.destinations.ToAddresses.join(', ')}`)
-      console.log(`  Subject: ${mail.subject}\n\n${mail.body.replace(/^/gm, '  ')}`)
+      // The mail server keeps the HTML part alone; the text that went with it is read where it was made.
+      const { items } = await get<{ items: { id: string }[] }>(`/v1/notifications?alertId=${alert.id}&channel=email`)
+      const { text } = await get<{ text: string | null }>(`/v1/notifications/${items[0]?.id}`)
+      console.log(`  Subject: ${mail.subject}\n\n${(text ?? '').trim().replace(/^/gm, '  ')}`)
     }
   }
   console.log(`

@@ -1,5 +1,5 @@
 import type { EventOf, EventType } from '../../shared/events/catalog.ts'
-import type { AlertFacts, Severity } from './alert-facts.ts'
+import type { AlertFacts } from './alert-facts.ts'
 
 /** An alert as its events have told it so far. They come in any order, and some twice. */
 export interface Standing extends Omit<AlertFacts, 'raisedAt'> {
