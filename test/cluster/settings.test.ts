@@ -4,7 +4,14 @@ import { call, inNamespace, isReady, metric, type Pod, pods, until } from './clu
 
 let gateway: Pod
 before(async () => {
-  gateway = (await pods('gateway')).find(isReady) as Pod
+  // A revision that another test has left takes its pod away in its own time, and that one answers nobody.
+  const found = await until(
+    'the gateway is one pod',
+    240,
+    () => pods('gateway'),
+    all => all.length === 1 && all.every(isReady),
+  )
+  gateway = found[0] as Pod
 })
 after(() => set({ RATE_LIMIT_REQUESTS: null }))
 
