@@ -1,4 +1,5 @@
-import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createSign, randomUUID } from 'node:crypto'
+import { generate } from 'selfsigned'
 import { exchange } from '../../shared/function/exchange.ts'
 import { type Asked, type Given, type Provider, startProvider } from './provider.ts'
 
@@ -12,7 +13,7 @@ export interface SentMail {
 }
 
 export interface SesServer extends Provider<SentMail> {
-  /** What signatures of its topic are checked with is here. */
+  /** The certificate that signatures of its topic are checked with is here. */
   readonly certificateUrl: string
   readonly topicArn: string
   /** How often somebody confirmed a subscription. */
@@ -27,24 +28,39 @@ export interface TellOptions {
   readonly version?: '1' | '2'
   /** Signed by a key that nobody published. */
   readonly forged?: boolean
+  /** Signed by the key whose certificate has ended. */
+  readonly expired?: boolean
   readonly certificateUrl?: string
   readonly topicArn?: string
   /** Of a bounce; Permanent when absent. */
   readonly bounceType?: 'Permanent' | 'Transient'
 }
 
-const keyPair = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
+const day = 86_400_000
+
+/** A key and its certificate, good from yesterday on for so many days. */
+const certified = (days: number) => {
+  const began = Date.now() - day
+  return generate([{ name: 'commonName', value: 'sns.amazonaws.com' }], {
+    ...{ keySize: 2048, algorithm: 'sha256' },
+    ...{ notBeforeDate: new Date(began), notAfterDate: new Date(began + days * day) },
+  })
+}
 
 /** SES before moto's, which takes the mail, and SNS beside it, which tells signed what became of it. */
 export async function startSes(options: { moto: string; port?: number }): Promise<SesServer> {
-  const own = keyPair()
-  const foreign = keyPair()
+  const [own, foreign, ended] = await Promise.all([certified(365), certified(365), certified(0.5)])
   const topicArn = 'arn:aws:sns:eu-west-1:000000000000:ses-events'
-  const certificatePath = '/SimpleNotificationService-local.pem'
+  const certificates = new Map([
+    ['/SimpleNotificationService-local.pem', own.cert],
+    ['/SimpleNotificationService-ended.pem', ended.cert],
+  ])
+  const [certificatePath, endedPath] = [...certificates.keys()]
   let confirmed = 0
 
   async function answer({ method, path, headers, body }: Asked): Promise<Given> {
-    if (path === certificatePath) return { status: 200, body: own.publicKey.export({ type: 'spki', format: 'pem' }) }
+    const certificate = certificates.get(path)
+    if (certificate) return { status: 200, body: certificate }
     if (path.startsWith('/confirm')) {
       confirmed++
       return { status: 200, body: '<ConfirmSubscriptionResponse/>' }
@@ -62,8 +78,12 @@ export async function startSes(options: { moto: string; port?: number }): Promis
     return messageId && form.get('Action') === 'SendEmail' ? { ...given, taken: mailOf(messageId, form) } : given
   }
 
-  const post = async (url: string, message: Readonly<Record<string, string>>, { version = '1', forged }: TellOptions = {}) => {
-    const { privateKey } = forged ? foreign : own
+  const post = async (
+    url: string,
+    message: Readonly<Record<string, string>>,
+    { version = '1', forged, expired }: TellOptions = {},
+  ) => {
+    const { private: privateKey } = forged ? foreign : expired ? ended : own
     const signed = signedText(message)
     const Signature = createSign(version === '2' ? 'RSA-SHA256' : 'RSA-SHA1')
       .update(signed)
@@ -77,14 +97,15 @@ export async function startSes(options: { moto: string; port?: number }): Promis
     return response.status
   }
 
-  const isSpared = ({ path }: Asked) => path === certificatePath || path.startsWith('/confirm')
+  const isSpared = ({ path }: Asked) => certificates.has(path) || path.startsWith('/confirm')
   const provider = await startProvider<SentMail>(answer, { ...(options.port && { port: options.port }), spared: isSpared })
   const certificateUrl = provider.url + certificatePath
+  const expiredCertificateUrl = provider.url + endedPath
   const common = (told: TellOptions) => ({
     MessageId: randomUUID(),
     TopicArn: told.topicArn ?? topicArn,
     Timestamp: new Date().toISOString(),
-    SigningCertURL: told.certificateUrl ?? certificateUrl,
+    SigningCertURL: told.certificateUrl ?? (told.expired ? expiredCertificateUrl : certificateUrl),
   })
   return {
     ...provider,

@@ -128,6 +128,7 @@ test('a wrong signature is refused, by every callback, and nothing is believed o
   assert.ok(message && sent)
   assert.equal(await sms.tell(message, 'failed', { authToken: 'another' }), 401)
   assert.equal(await ses.tell(sesUrl(), sent, 'Bounce', { forged: true }), 401)
+  assert.equal(await ses.tell(sesUrl(), sent, 'Bounce', { expired: true }), 401)
   assert.equal(await ses.tell(sesUrl(), sent, 'Bounce', { topicArn: 'arn:aws:sns:eu-west-1:1:of-somebody-else' }), 401)
   assert.equal(await ses.tell(sesUrl(), sent, 'Bounce', { certificateUrl: `${publicUrl}/SimpleNotificationService-x.pem` }), 401)
   assert.equal(await ses.tell(sesUrl(), sent, 'Bounce', { certificateUrl: 'nonsense' }), 401)

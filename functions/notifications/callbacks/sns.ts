@@ -1,4 +1,4 @@
-import { createPublicKey, createVerify, type KeyObject } from 'node:crypto'
+import { createVerify, type KeyObject, X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { Rejected, Transient } from '../../../shared/errors.ts'
 import { exchange } from '../../../shared/function/exchange.ts'
@@ -20,13 +20,13 @@ export const SnsMessage = z.object({
 export type SnsMessage = z.output<typeof SnsMessage>
 
 /** Certificates are few and good for years; more than this is somebody who makes us fetch. */
-const mostKeys = 20
+const mostCertificates = 20
 const fetchDeadline = 3_000
 
 /** Fetches SNS's signing certificates, from nowhere but its own hosts, once each. */
 export class SnsKeys {
   readonly #urls: () => string
-  readonly #keys = new Map<string, KeyObject>()
+  readonly #certificates = new Map<string, X509Certificate>()
 
   /** @param urls a regular expression over a whole URL of SNS */
   constructor(urls: () => string) {
@@ -36,18 +36,31 @@ export class SnsKeys {
   isOfSns = (url: string): boolean => new RegExp(`^(?:${this.#urls()})$`).test(url) && URL.canParse(url)
 
   async of(url: string): Promise<KeyObject> {
-    const known = this.#keys.get(url)
-    if (known) return known
-    const { pathname } = new URL(url)
-    if (!this.isOfSns(url) || !pathname.endsWith('.pem'))
+    const certificate = this.#certificates.get(url) ?? (await this.#fetch(url))
+    const now = Date.now()
+    if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime())
+      throw new Rejected('invalid_signature', 'The certificate of SigningCertURL is not valid at this time.')
+    return certificate.publicKey
+  }
+
+  async #fetch(url: string): Promise<X509Certificate> {
+    if (!this.isOfSns(url) || !new URL(url).pathname.endsWith('.pem'))
       throw new Rejected('invalid_signature', 'SigningCertURL is none of SNS.')
     const { status, body } = await exchange({ url, method: 'GET', timeout: fetchDeadline })
     if (status !== 200) throw new Transient('unavailable', `SNS answered ${status} to the question for its certificate.`)
-    const key = createPublicKey(body)
-    const [oldest] = this.#keys.keys()
-    if (this.#keys.size >= mostKeys && oldest !== undefined) this.#keys.delete(oldest)
-    this.#keys.set(url, key)
-    return key
+    const certificate = certificateOf(body)
+    const [oldest] = this.#certificates.keys()
+    if (this.#certificates.size >= mostCertificates && oldest !== undefined) this.#certificates.delete(oldest)
+    this.#certificates.set(url, certificate)
+    return certificate
+  }
+}
+
+function certificateOf(body: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(body)
+  } catch (error) {
+    throw new Transient('unavailable', 'SNS answered with something that is no certificate.', { cause: error })
   }
 }
 
