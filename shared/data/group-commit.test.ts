@@ -98,6 +98,34 @@ test('what arrives while a transaction is in flight shares the next one', async 
   assert.deepEqual(sizes, [1, 4])
 })
 
+test('another transaction begins beside the one in flight for what is worth it, and for what waits behind one that is held up', async () => {
+  const sizes: number[] = []
+  const ended: (() => void)[] = []
+  const commit = new GroupCommit<number, number>(
+    async batch => {
+      sizes.push(batch.length)
+      await new Promise<void>(resolve => ended.push(resolve))
+      return batch.map(answer => ({ answer }))
+    },
+    { writers: 3 },
+  )
+  const answers = [commit.submit(0)]
+  await turn()
+  for (let number = 1; number <= 7; number++) answers.push(commit.submit(number))
+  await turn()
+  assert.deepEqual(sizes, [1])
+  answers.push(commit.submit(8))
+  await turn()
+  assert.deepEqual(sizes, [1, 8])
+  answers.push(commit.submit(9))
+  await turn()
+  assert.deepEqual(sizes, [1, 8])
+  await new Promise(resolve => setTimeout(resolve, 30))
+  assert.deepEqual(sizes, [1, 8, 1])
+  for (const end of ended) end()
+  assert.deepEqual(await Promise.all(answers), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
 test('over the limit of waiting commands a new one is refused at once as overloaded', async () => {
   const commit = new GroupCommit<number, number>(async batch => batch.map(answer => ({ answer })), { maxWaiting: 3 })
   const accepted = [1, 2, 3].map(number => commit.submit(number))

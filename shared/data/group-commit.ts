@@ -14,11 +14,18 @@ interface Waiting<C, A> {
 /** What became of one command of a batch. */
 export type Settled<A> = { readonly answer: A } | { readonly error: unknown }
 
+/** What waits weighs enough for a transaction beside the one in flight. */
+const worthAnother = 8
+
+/** Milliseconds that less than that waits for the one in flight, which may be held up by a lock. */
+const patience = 10
+
 /**
  * Lets commands that arrive while a transaction is in flight share the next one.
  *
- * There is no linger: an idle writer starts at once with what is there, so a lone command waits for nobody, and under load the
- * batches grow by themselves to what arrives during one commit.
+ * There is no linger: the first writer starts at once with what is there, so a lone command waits for nobody, and under load the
+ * batches grow by themselves to what arrives during one commit. Another one joins for what is worth a transaction of its own: two
+ * that carry one command each cost twice, and wait for the same processors and the same disk.
  */
 export class GroupCommit<C, A> {
   readonly #run: (batch: readonly C[]) => Promise<readonly Settled<A>[]>
@@ -26,12 +33,16 @@ export class GroupCommit<C, A> {
   readonly #maxWaiting: number
   readonly #maxDelay: number
   readonly #weight: (command: C) => number
+  readonly #writers: number
+  readonly #worthAnother: number
+  #impatience: NodeJS.Timeout | undefined
   #waiting: Waiting<C, A>[] = []
   #waitingWeight = 0
   #idleWriters: number
 
   /**
    * @param run commits a batch and settles each command, in order. When it throws, every command of the batch fails with that error.
+   * @param options.writers transactions at once at most
    * @param options.maxWaiting commands that may wait; further ones are refused
    * @param options.maxDelay milliseconds that a command may wait before this is `saturated`
    */
@@ -46,8 +57,10 @@ export class GroupCommit<C, A> {
     } = {},
   ) {
     this.#run = run
-    this.#idleWriters = options.writers ?? 1
+    this.#writers = options.writers ?? 1
+    this.#idleWriters = this.#writers
     this.#maxBatch = options.maxBatch ?? 128
+    this.#worthAnother = Math.min(worthAnother, this.#maxBatch)
     this.#maxWaiting = options.maxWaiting ?? 2_000
     this.#maxDelay = options.maxDelay ?? 100
     this.#weight = options.weight ?? (() => 1)
@@ -87,11 +100,22 @@ export class GroupCommit<C, A> {
     this.#waitingWeight += weight
     this.#waiting.push({ command, weight, since: performance.now(), deadline, resolve, reject })
     if (this.#idleWriters > 0) {
-      this.#idleWriters--
-      // After the current turn of the event loop: requests that were read together go together.
-      setImmediate(() => void this.#write())
+      const isFirst = this.#idleWriters === this.#writers
+      if (isFirst || this.#waitingWeight >= this.#worthAnother) this.#begin()
+      else this.#impatience ??= setTimeout(() => this.#hurry(), patience)
     }
     return promise
+  }
+
+  #begin(): void {
+    this.#idleWriters--
+    // After the current turn of the event loop: requests that were read together go together.
+    setImmediate(() => void this.#write())
+  }
+
+  #hurry(): void {
+    this.#impatience = undefined
+    if (this.#waiting.length > 0 && this.#idleWriters > 0) this.#begin()
   }
 
   async #write(): Promise<void> {
