@@ -2,25 +2,23 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import type { RequestOptions } from '../../test/environment.ts'
 import { ownDatabase } from '../../test/own-database.ts'
-import { escalateAlerts } from './escalate.ts'
+import { alertsDue } from './due.ts'
 import { escalationPolicies } from './escalation-policies.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { readAlerts } from './read.ts'
 import { respondToAlerts } from './respond.ts'
 import { setThresholds } from './set-thresholds.ts'
 import { silenceAlerts } from './silences.ts'
-import { wakeAlerts } from './wake.ts'
 
 const { sql, start } = await ownDatabase('alerts')
-const [evaluation, thresholds, policies, escalating, responding, reading, silencing, waking] = await Promise.all([
+const [evaluation, thresholds, policies, due, responding, reading, silencing] = await Promise.all([
   start(evaluateAlerts),
   start(setThresholds),
   start(escalationPolicies),
-  start(escalateAlerts, { DATABASE_POOL: '4' }),
+  start(alertsDue, { DATABASE_POOL: '4' }),
   start(respondToAlerts),
   start(readAlerts),
   start(silenceAlerts),
-  start(wakeAlerts),
 ])
 
 let sku: string
@@ -78,7 +76,7 @@ async function minutesPass(minutes: number): Promise<void> {
 }
 const tickAfter = async (minutes: number) => {
   await minutesPass(minutes)
-  assert.equal(await escalating.tick(), 204)
+  assert.equal(await due.tick(), 204)
 }
 /** Who was told: step, and targets. */
 const escalated = async (of = sku) =>
@@ -166,10 +164,10 @@ test('a snooze or a silence that is over begins the policy anew', async () => {
   await make()
   await see(8)
   await respond('snooze', { minutes: 5 })
+  await tickAfter(60)
   await sql`update alert set snoozed_until = now() where sku = ${sku}`
   await tickAfter(60)
   assert.deepEqual(await escalated(), [])
-  await waking.tick()
   await tickAfter(14)
   await tickAfter(1)
   assert.deepEqual(await escalated(), [[1, 'role:buyer']])
@@ -228,10 +226,10 @@ test('rounds at the same time, after one that died in between, tell each step on
       return new;
     end $$;
     create trigger fail_once before insert on outbox for each row execute function fail_once();`)
-  assert.ok((await escalating.tick()) >= 500)
+  assert.ok((await due.tick()) >= 500)
   await sql`drop trigger fail_once on outbox`
-  await Promise.all([escalating.tick(), escalating.tick(), escalating.tick()])
-  await escalating.tick()
+  await Promise.all([due.tick(), due.tick(), due.tick()])
+  await due.tick()
   const counts = async () => {
     const [row] = await sql<{ events: number; alerts: number; steps: number }[]>`
       select count(*)::int as events, count(distinct data::jsonb ->> 'alertId')::int as alerts,
@@ -241,8 +239,8 @@ test('rounds at the same time, after one that died in between, tell each step on
   }
   assert.deepEqual(await counts(), { events: 450, alerts: 450, steps: 450 })
   await minutesPass(30)
-  await Promise.all([escalating.tick(), escalating.tick()])
-  await escalating.tick()
+  await Promise.all([due.tick(), due.tick()])
+  await due.tick()
   assert.deepEqual(await counts(), { events: 900, alerts: 450, steps: 900 })
 })
 

@@ -1,7 +1,7 @@
 import type { Database, Tx } from '../../shared/data/postgres.ts'
 import type { NewEvent } from '../../shared/events/catalog.ts'
 import { publish } from '../../shared/events/outbox.ts'
-import { schedule } from '../../shared/function/declare.ts'
+import type { Deps } from '../../shared/function/resources.ts'
 import type { Alert } from './alert.ts'
 import { type HistoryRow, insertHistory } from './alert-rows.ts'
 import { nextStep, type Step, startOf } from './escalation.ts'
@@ -21,23 +21,17 @@ import { applyMutes } from './mute-review.ts'
 
 /** Alerts looked at in one transaction. */
 const together = 500
-/** Milliseconds of one round: what is left over is the next one's. */
-const roundMilliseconds = 20_000
+/** Milliseconds of one round, which begins with waking: what is left over is the next one's. */
+const roundMilliseconds = 10_000
 
-export const escalateAlerts = schedule({
-  name: 'alerts-escalate',
-  summary: 'Tell the next ones when nobody acknowledges an alert',
-  cron: '* * * * *',
-  uses: ['db:alerts'],
-  scale: { max: 1 },
-  async handle({ db, newId, now }) {
-    const until = Date.now() + roundMilliseconds
-    await applyPolicies(db.alerts)
-    for (let count = together; count === together && Date.now() < until; ) {
-      count = await db.alerts.transaction(tx => escalateBatch(tx, now(), newId))
-    }
-  },
-})
+/** Tells the next ones where nobody acknowledges an alert. */
+export async function escalateAlerts({ db, newId, now }: Deps<readonly ['db:alerts']>): Promise<void> {
+  const until = Date.now() + roundMilliseconds
+  await applyPolicies(db.alerts)
+  for (let count = together; count === together && Date.now() < until; ) {
+    count = await db.alerts.transaction(tx => escalateBatch(tx, now(), newId))
+  }
+}
 
 /** What stands is looked at anew for policies that are new or changed. */
 async function applyPolicies({ sql, transaction }: Database): Promise<void> {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { beforeEach, test } from 'node:test'
 import { sealWith } from '../../shared/security/seal.ts'
 import { ownDatabase } from '../../test/own-database.ts'
-import { escalateAlerts } from './escalate.ts'
+import { alertsDue } from './due.ts'
 import { escalationPolicies } from './escalation-policies.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { explainAlerts } from './explain.ts'
@@ -20,18 +20,17 @@ const { sql, start } = await ownDatabase('alerts')
 const told = await ownDatabase('notifications')
 const SEALING_KEYS = `test:${'A'.repeat(43)}`
 const notifications = await told.start(readNotifications, { SEALING_KEYS })
-const [evaluation, thresholds, silencing, responding, policies, escalating, following, explaining, explainingAlone] =
-  await Promise.all([
-    start(evaluateAlerts),
-    start(setThresholds),
-    start(silenceAlerts),
-    start(respondToAlerts),
-    start(escalationPolicies),
-    start(escalateAlerts),
-    start(followCounts),
-    start(explainAlerts, { FUNCTION_URL: notifications.url.replace('//', '//{name}@') }),
-    start(explainAlerts, { FUNCTION_URL: 'http://{name}@127.0.0.1:1' }),
-  ])
+const [evaluation, thresholds, silencing, responding, policies, due, following, explaining, explainingAlone] = await Promise.all([
+  start(evaluateAlerts),
+  start(setThresholds),
+  start(silenceAlerts),
+  start(respondToAlerts),
+  start(escalationPolicies),
+  start(alertsDue),
+  start(followCounts),
+  start(explainAlerts, { FUNCTION_URL: notifications.url.replace('//', '//{name}@') }),
+  start(explainAlerts, { FUNCTION_URL: 'http://{name}@127.0.0.1:1' }),
+])
 
 let sku: string
 let number = 0
@@ -149,7 +148,7 @@ test('a silence, a count and an escalation are named', async () => {
   assert.equal((await explained()).results.escalation, 'waiting')
   await sql`update alert_history set at = at - interval '20 minutes'`
   await sql`update escalation_policy set updated_at = updated_at - interval '20 minutes'`
-  await escalating.tick()
+  await due.tick()
   assert.equal((await explained()).results.escalation, 'over')
   const countId = randomUUID()
   await following.deliver('tidemark.count.opened.v1', {

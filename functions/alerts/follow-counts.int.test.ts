@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { beforeEach, test } from 'node:test'
 import { ownDatabase } from '../../test/own-database.ts'
+import { alertsDue } from './due.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { followCounts } from './follow-counts.ts'
 import { setThresholds } from './set-thresholds.ts'
-import { wakeAlerts } from './wake.ts'
 
 const { inventory } = await import('../inventory/inventory.ts')
 
 const { sql, start } = await ownDatabase('alerts')
-const [evaluation, thresholds, following, waking] = await Promise.all([
+const [evaluation, thresholds, following, due] = await Promise.all([
   start(evaluateAlerts),
   start(setThresholds),
   start(followCounts),
-  start(wakeAlerts),
+  start(alertsDue),
 ])
 const warehouse = await ownDatabase('inventory')
 const stock = await warehouse.start(inventory)
@@ -67,7 +67,7 @@ test('while a location is counted its alerts are muted, what stood and what come
   ])
   await see('NEW', 20)
   for (let time = 0; time < 2; time++) assert.equal(await closed(count), 204)
-  await waking.tick()
+  await due.tick()
   assert.deepEqual(await muted(), [
     ['AA-1', null],
     ['AB-1', null],
@@ -107,7 +107,7 @@ test('a count that nobody closes does not hide for ever that a shelf is low', as
   await opened(randomUUID())
   await see('AA-1', 5)
   await sql`update inhibition set ends_at = now() where location = ${location}`
-  await waking.tick()
+  await due.tick()
   assert.deepEqual([await muted(), await tellings('AA-1')], [[['AA-1', null]], [1, 2]])
 })
 

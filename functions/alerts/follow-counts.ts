@@ -2,7 +2,7 @@ import { event } from '../../shared/function/declare.ts'
 import { noteCountClosed, noteCountOpened } from './inhibition.ts'
 import { reviewMutes } from './mute-review.ts'
 
-/** Milliseconds within which what stands is brought in line; `alerts-wake` does the rest. */
+/** Milliseconds within which what stands is brought in line; `alerts-due` does the rest. */
 const patience = 10_000
 
 /** While people count the shelves, nobody is told that they are low: the figures are about to be corrected. */
@@ -15,7 +15,7 @@ export const followCounts = event({
   uses: ['db:alerts'],
   scale: { max: 2 },
   async handle({ db, newId, now }, { data }) {
-    // What still stands is told by the next round of `alerts-wake`: the corrections of the count may not have been judged yet.
+    // What still stands is told by the next round of `alerts-due`: the corrections of the count may not have been judged yet.
     if ('closedAt' in data) return void (await noteCountClosed(db.alerts.sql, data))
     await noteCountOpened(db.alerts.sql, data)
     await reviewMutes(db.alerts, { newId, now, until: Date.now() + patience })

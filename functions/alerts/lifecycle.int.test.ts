@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
 import postgres from 'postgres'
 import { type ClonedDatabase, cloneDatabase, type Started, startFunction } from '../../test/environment.ts'
+import { alertsDue } from './due.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { readAlerts } from './read.ts'
 import { respondToAlerts } from './respond.ts'
 import { setThresholds } from './set-thresholds.ts'
-import { wakeAlerts } from './wake.ts'
 
 let cloned: ClonedDatabase
 let sql: postgres.Sql
@@ -15,21 +15,21 @@ let evaluation: Started
 let thresholds: Started
 let responding: Started
 let reading: Started
-let waking: Started
+let due: Started
 before(async () => {
   cloned = await cloneDatabase('alerts')
   sql = postgres(cloned.url, { max: 2 })
   const env = { ALERTS_DATABASE_URL: cloned.url }
-  ;[evaluation, thresholds, responding, reading, waking] = await Promise.all([
+  ;[evaluation, thresholds, responding, reading, due] = await Promise.all([
     startFunction(evaluateAlerts, env),
     startFunction(setThresholds, env),
     startFunction(respondToAlerts, env),
     startFunction(readAlerts, env),
-    startFunction(wakeAlerts, env),
+    startFunction(alertsDue, env),
   ])
 })
 after(async () => {
-  await Promise.all([evaluation.stop(), thresholds.stop(), responding.stop(), reading.stop(), waking.stop(), sql.end()])
+  await Promise.all([evaluation.stop(), thresholds.stop(), responding.stop(), reading.stop(), due.stop(), sql.end()])
   await cloned.drop()
 })
 
@@ -129,10 +129,10 @@ test('a snooze that is over tells the alert again, and one that is not does not'
   await see(8)
   const { id } = await newest()
   await act('snooze', id, { minutes: 5 })
-  await waking.tick()
+  await due.tick()
   assert.equal((await newest()).state, 'snoozed')
   await sql`update alert set snoozed_until = now() - interval '1 second' where id = ${id}`
-  for (let round = 0; round < 2; round++) await waking.tick()
+  for (let round = 0; round < 2; round++) await due.tick()
   const alert = await newest()
   assert.deepEqual([alert.state, alert.history.at(-1)?.action], ['open', 'woken'])
   assert.deepEqual(await told(), [['low', 1], ['acknowledged'], ['low', 2]])

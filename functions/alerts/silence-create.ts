@@ -74,7 +74,7 @@ const insertSilence = (tx: Tx, { id, matchers, startsAt, endsAt, comment, create
 /** Milliseconds that who changes a silence waits for its effect. */
 const patience = 2_000
 
-/** The effect on what stands, as far as it is quick: `alerts-wake` does the rest within a minute, and all of it where this fails. */
+/** The effect on what stands, as far as it is quick: `alerts-due` does the rest within a minute, and all of it where this fails. */
 export const muteAtOnce = ({ db, newId, now, log }: Silencing): Promise<void> =>
   reviewMutes(db.alerts, { newId, now, until: Date.now() + patience }).catch(error =>
     log.warn({ cause: (error as Error).message }, 'the alerts that stand are muted with the next round'),

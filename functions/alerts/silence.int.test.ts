@@ -2,21 +2,21 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import type { RequestOptions } from '../../test/environment.ts'
 import { ownDatabase } from '../../test/own-database.ts'
+import { alertsDue } from './due.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { readAlerts } from './read.ts'
 import { respondToAlerts } from './respond.ts'
 import { setThresholds } from './set-thresholds.ts'
 import { silenceAlerts } from './silences.ts'
-import { wakeAlerts } from './wake.ts'
 
 const { sql, start } = await ownDatabase('alerts')
-const [evaluation, thresholds, silencing, responding, reading, waking] = await Promise.all([
+const [evaluation, thresholds, silencing, responding, reading, due] = await Promise.all([
   start(evaluateAlerts),
   start(setThresholds),
   start(silenceAlerts),
   start(respondToAlerts),
   start(readAlerts),
-  start(wakeAlerts, { DATABASE_POOL: '4' }),
+  start(alertsDue, { DATABASE_POOL: '4' }),
 ])
 
 let sku: string
@@ -76,10 +76,10 @@ test('an alert that is raised while a silence matches is seen and muted, and tol
   assert.equal(state, 'active')
   await see(8)
   assert.equal((await newest()).muted, `silence:${id}`)
-  await waking.tick()
+  await due.tick()
   assert.deepEqual(await told(), [[1, 'silence']])
   await sql`update silence set ends_at = now() where id = ${id}`
-  for (let round = 0; round < 3; round++) await waking.tick()
+  for (let round = 0; round < 3; round++) await due.tick()
   assert.deepEqual(await told(), [
     [1, 'silence'],
     [2, null],
@@ -123,7 +123,7 @@ test('what somebody acknowledged or put off while it was silenced is not told at
   assert.deepEqual([await told(), await told(other)], [[[1, 'silence']], [[1, 'silence']]])
   assert.deepEqual([(await newest()).muted, (await newest(other)).muted], [null, null])
   await sql`update alert set snoozed_until = now() where sku = ${other}`
-  await waking.tick()
+  await due.tick()
   assert.deepEqual((await told(other)).at(-1), [2, null])
 })
 
@@ -133,7 +133,7 @@ test('a snooze that is over while a silence matches wakes the alert muted', asyn
   await respond('snooze', id, { minutes: 5 })
   await silence()
   await sql`update alert set snoozed_until = now() where id = ${id}`
-  await waking.tick()
+  await due.tick()
   const alert = await newest()
   assert.deepEqual([alert.state, alert.muted?.startsWith('silence:')], ['open', true])
   assert.deepEqual((await told()).at(-1), [2, 'silence'])
@@ -153,10 +153,10 @@ test('what gets worse is still muted; of two silences the second goes on when th
 test('a silence of the future mutes nothing before it begins, and then what stands', async () => {
   await see(8)
   const { id, state } = await silence({ startsAt: new Date(Date.now() + 3_600_000).toISOString() })
-  await waking.tick()
+  await due.tick()
   assert.deepEqual([state, (await newest()).muted], ['pending', null])
   await sql`update silence set starts_at = now() where id = ${id}`
-  await waking.tick()
+  await due.tick()
   assert.equal((await newest()).muted, `silence:${id}`)
 })
 
@@ -192,10 +192,10 @@ test('two rounds at once, and one that dies in between, tell each alert once whe
     end $$;
     create sequence failures;
     create trigger fail_once before insert on alert_history for each row execute function fail_once();`)
-  const died = await waking.tick()
+  const died = await due.tick()
   assert.ok(died >= 500)
   await sql`drop trigger fail_once on alert_history`
-  await Promise.all([waking.tick(), waking.tick(), waking.tick()])
+  await Promise.all([due.tick(), due.tick(), due.tick()])
   const [counts] = await sql<{ told: number; twice: number; left: number }[]>`
     select (select count(*)::int from outbox where data::jsonb ->> 'sku' like ${`${sku}-%`} and (data::jsonb ->> 'telling') = '2') as told,
       (select count(*)::int from outbox where data::jsonb ->> 'sku' like ${`${sku}-%`} and (data::jsonb ->> 'telling') = '3') as twice,
@@ -209,7 +209,7 @@ test('an alert that says that nothing is left mutes the lower ones of its place 
   await sql`insert into alert (id, sku, location, state, severity, threshold, available, stock_version, raised_at, rule)
     values (${`${low}1`}, ${sku}, 'main', 'open', 'low', 1, 1, 1, now(), 'forecast'),
       (${`${low}2`}, ${sku}, 'other', 'open', 'low', 1, 1, 1, now(), 'forecast')`
-  await waking.tick()
+  await due.tick()
   const muted = async () =>
     (
       await sql<{ muted: string | null }[]>`select muted from alert where id >= ${`${low}1`} and id <= ${`${low}2`} order by id`
@@ -219,7 +219,7 @@ test('an alert that says that nothing is left mutes the lower ones of its place 
     'resolve',
     (await sql<{ id: string }[]>`select id from alert where sku = ${sku} and rule = 'absolute'`)[0]?.id ?? '',
   )
-  await waking.tick()
+  await due.tick()
   assert.deepEqual(
     [await muted(), (await told()).at(-1)],
     [

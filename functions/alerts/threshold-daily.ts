@@ -3,7 +3,7 @@ import { rejudge } from './threshold-rejudging.ts'
 
 /**
  * Days of cover and forecasts change with each day that ends, though nothing was sold on it and no event comes: what they say is judged
- * again then. `alerts-judge-due` walks the places; one walk too many changes nothing.
+ * again then. `alerts-due` walks the places; one walk too many changes nothing.
  */
 export const judgeDaily = schedule({
   name: 'alerts-judge-daily',

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { ownDatabase } from '../../test/own-database.ts'
+import { alertsDue } from './due.ts'
 import { evaluateAlerts } from './evaluate.ts'
 import { readAlerts } from './read.ts'
 import { setThresholds } from './set-thresholds.ts'
 import { judgeDaily } from './threshold-daily.ts'
-import { judgeDue } from './threshold-due.ts'
 import { dayOf, isoDay } from './velocity.ts'
 
 const { sql, start } = await ownDatabase('alerts')
@@ -13,7 +13,7 @@ const [evaluation, setting, reading, due, daily] = await Promise.all([
   start(evaluateAlerts),
   start(setThresholds),
   start(readAlerts),
-  start(judgeDue),
+  start(alertsDue),
   start(judgeDaily),
 ])
 

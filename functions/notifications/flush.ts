@@ -1,5 +1,5 @@
 import type { Database, Tx } from '../../shared/data/postgres.ts'
-import { schedule } from '../../shared/function/declare.ts'
+import type { Deps } from '../../shared/function/resources.ts'
 import type { Channel } from './alert-facts.ts'
 import { closeDigests } from './digest-rows.ts'
 import { flushGroups } from './flush-groups.ts'
@@ -7,36 +7,32 @@ import { lockDueGroups } from './group-rows.ts'
 import { wakeHeld } from './message-rows.ts'
 import { loadPeopleById } from './people-rows.ts'
 import { Loaded, type Planning } from './planning.ts'
-import { planningConfig, planningOf } from './planning-config.ts'
 import { factsOf, isStanding } from './standing.ts'
 import { readStanding } from './standing-rows.ts'
 import { type Telling, tell } from './tell.ts'
 
 /** Rows of one transaction: short locks, and a crash repeats little. */
 const together = { groups: 20, held: 500, digests: 50 }
+/** Milliseconds of one round: what is left over is the next one's. */
+const roundMilliseconds = 20_000
+
+type Flushing = Deps<readonly ['db:notifications']> & { readonly planning: Planning }
 
 /** Tells what has waited long enough: groups, what quiet hours held back, digests; and what a crash left behind. */
-export const flushNotifications = schedule({
-  name: 'notifications-flush',
-  summary: 'Tell what has waited long enough: groups, quiet hours, digests, repetitions',
-  cron: '* * * * *',
-  uses: ['db:notifications'],
-  config: planningConfig,
-  scale: { max: 1 },
-  setup: deps => ({ planning: planningOf(deps) }),
-  async handle({ db, now, planning }) {
-    await untilNone(db.notifications, together.groups, async tx => {
-      const groups = await lockDueGroups(tx, now(), together.groups)
-      await flushGroups(tx, planning, new Loaded(tx), groups, now(), () => '')
-      return groups.length
-    })
-    await untilNone(db.notifications, together.held, tx => wakeHeld(tx, planning.newId, now(), together.held))
-    await untilNone(db.notifications, together.digests, tx => tellDigests(tx, planning, now()))
-  },
-})
+export async function flushNotifications({ db, now, planning }: Flushing): Promise<void> {
+  const until = Date.now() + roundMilliseconds
+  await untilNone(db.notifications, until, together.groups, async tx => {
+    const groups = await lockDueGroups(tx, now(), together.groups)
+    await flushGroups(tx, planning, new Loaded(tx), groups, now(), () => '')
+    return groups.length
+  })
+  await untilNone(db.notifications, until, together.held, tx => wakeHeld(tx, planning.newId, now(), together.held))
+  await untilNone(db.notifications, until, together.digests, tx => tellDigests(tx, planning, now()))
+}
 
-async function untilNone(database: Database, full: number, round: (tx: Tx) => Promise<number>): Promise<void> {
-  for (let count = full; count === full; ) count = await database.transaction(round)
+/** One batch at least: a flood of one kind does not keep the others waiting for ever. */
+async function untilNone(database: Database, until: number, full: number, batch: (tx: Tx) => Promise<number>): Promise<void> {
+  while ((await database.transaction(batch)) === full && Date.now() < until) {}
 }
 
 /** Digests whose time has come, with what still stands of them. One of which nothing stands tells nobody. */

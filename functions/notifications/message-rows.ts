@@ -95,7 +95,7 @@ export const noteSteps = (
 /** Held messages whose quiet hours are over, made to go. @returns how many */
 export async function wakeHeld(tx: Tx, newId: () => string, now: Date, limit: number): Promise<number> {
   const rows = await tx<{ id: string; channel: Channel; priority: Priority; traceparent: string }[]>`
-    update notification set held = false, next_attempt_at = null, updated_at = ${now}
+    update notification set held = false, next_attempt_at = null, queued_at = ${now}, updated_at = ${now}
     where id in (
       select id from notification where held and next_attempt_at <= ${now} and state = 'queued'
       order by next_attempt_at limit ${limit} for update skip locked)

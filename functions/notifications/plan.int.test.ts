@@ -155,9 +155,9 @@ test('a handler that died while it waited is followed by its event again, or by 
   await stage.sql`update notification_group set flush_at = now() - interval '1 minute', opener = null`
   await stage.sql`update notification_group_alert set told_at = null`
   await stage.sql`truncate notification cascade`
-  assert.equal(await stage.flush.tick(), 204)
+  assert.equal(await stage.due.tick(), 204)
   assert.equal((await stage.messages()).length, 1)
-  assert.equal(await stage.flush.tick(), 204)
+  assert.equal(await stage.due.tick(), 204)
   assert.equal((await stage.messages()).length, 1)
 })
 
@@ -257,7 +257,7 @@ test('what is low waits for the end of quiet hours; what is critical does not', 
   const [held, told] = await stage.messages()
   assert.ok(held?.heldUntil && held.heldUntil > new Date())
   assert.deepEqual([held?.state, held?.events, told?.heldUntil, told?.events], ['queued', [], null, [page]])
-  await stage.flush.tick()
+  await stage.due.tick()
   assert.deepEqual((await stage.messages())[0]?.events, [])
   await stage.later()
   await stage.later()

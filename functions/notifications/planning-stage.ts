@@ -4,7 +4,7 @@ import type { EventData } from '../../shared/events/generated.ts'
 import { sealWith } from '../../shared/security/seal.ts'
 import { cloneDatabase, startFunction } from '../../test/environment.ts'
 import type { Channel } from './alert-facts.ts'
-import { flushNotifications } from './flush.ts'
+import { notificationsDue } from './due.ts'
 import { planNotifications } from './plan.ts'
 
 type Raised = EventData['tidemark.alert.raised.v1']
@@ -38,7 +38,7 @@ export async function planningStage(settings: Record<string, string> = {}) {
   const seal = sealWith(() => keys)
   const env = { NOTIFICATIONS_DATABASE_URL: cloned.url, NOTIFY_TO: 'keeper@tidemark.example', SEALING_KEYS: keys, ...settings }
   const plan = await startFunction(planNotifications, env)
-  const flush = await startFunction(flushNotifications, env)
+  const due = await startFunction(notificationsDue, env)
 
   const raised = (alert: Partial<Raised> = {}): Raised => ({
     ...{ alertId: randomUUID(), sku: '85123A', location: 'main', severity: 'low', available: 3, threshold: 12, stockVersion: 7 },
@@ -50,7 +50,7 @@ export async function planningStage(settings: Record<string, string> = {}) {
     return { alertId, sku, location, available: 40, stockVersion: 9, resolvedAt: Date.now(), resolvedBy: null }
   }
   return {
-    ...{ url: cloned.url, sql, seal, env, plan, flush, raised },
+    ...{ url: cloned.url, sql, seal, env, plan, due, raised },
     raise: (alert: Raised, id = randomUUID()) => plan.deliver('tidemark.alert.raised.v1', alert, { id }),
     resolve: (alert: Raised) => plan.deliver('tidemark.alert.resolved.v1', end(alert)),
     acknowledge: ({ alertId, sku, location }: Raised, acknowledgedAt = Date.now()) =>
@@ -126,7 +126,7 @@ export async function planningStage(settings: Record<string, string> = {}) {
       await sql`update notification_group set repeat_at = now() - interval '1 second' where repeat_at is not null`
       await sql`update notification set next_attempt_at = now() - interval '1 second' where held`
       await sql`update digest set due_at = now() - interval '1 second' where closed_at is null`
-      return flush.tick()
+      return due.tick()
     },
 
     async reset() {
@@ -137,7 +137,7 @@ export async function planningStage(settings: Record<string, string> = {}) {
     },
 
     async stop() {
-      await Promise.all([plan.stop(), flush.stop(), sql.end()])
+      await Promise.all([plan.stop(), due.stop(), sql.end()])
       await cloned.drop()
     },
   }

@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import { type Started, startFunction } from '../../test/environment.ts'
 import { openStage, type Stage } from './delivery-stage.ts'
-import { requeueNotifications } from './requeue.ts'
+import { notificationsDue } from './due.ts'
 import { sendAgain } from './send-again.ts'
 
 let stage: Stage
-let requeue: Started
+let schedule: Started
 let again: Started
 before(async () => {
   stage = await openStage()
   await stage.lane('normal')
-  requeue = await startFunction(requeueNotifications, { ...stage.environment })
+  schedule = await startFunction(notificationsDue, { ...stage.environment, NOTIFY_TO: 'keeper@tidemark.example' })
   again = await startFunction(sendAgain, { ...stage.environment })
 })
 afterEach(async () => {
@@ -20,7 +20,7 @@ afterEach(async () => {
   await stage.sql`delete from outbox`
 })
 after(async () => {
-  await Promise.all([requeue.stop(), again.stop()])
+  await Promise.all([schedule.stop(), again.stop()])
   await stage.close()
 })
 
@@ -45,7 +45,7 @@ test('a parked message is announced when it is due, by its own lane, once', asyn
     update notification set attempts = 3, queued_at = now() - interval '2 minutes',
       next_attempt_at = case when id = ${later} then now() + interval '1 hour' else now() - interval '1 second' end
     where id = any (${[due, later, page]}::uuid[])`
-  for (let count = 0; count < 2; count++) assert.equal(await requeue.tick(), 204)
+  for (let count = 0; count < 2; count++) assert.equal(await schedule.tick(), 204)
   assert.deepEqual(
     (await announced(due)).map(({ type, attempt }) => [type, attempt]),
     [['tidemark.notification.queued.v1', 4]],
@@ -67,7 +67,7 @@ test('a message that a process took and never settled, and one whose event was l
     update notification set state = 'sending', next_attempt_at = now() - interval '1 second', queued_at = now() - interval '40 seconds'
     where id = ${stuck}`
   await stage.sql`update notification set created_at = now() - interval '1 hour', queued_at = now() - interval '1 hour' where id = ${lost}`
-  assert.equal(await requeue.tick(), 204)
+  assert.equal(await schedule.tick(), 204)
   assert.equal((await announced(stuck)).length, 1)
   assert.equal((await announced(lost)).length, 1)
   assert.equal((await announced(fresh)).length, 0)
@@ -100,7 +100,7 @@ test('a message that is not delivered in time goes another way, once, with the s
   })
   const alertId = randomUUID()
   await stage.sql`insert into notification_alert (notification_id, alert_id, telling) values (${id}, ${alertId}, 1)`
-  for (let count = 0; count < 2; count++) assert.equal(await requeue.tick(), 204)
+  for (let count = 0; count < 2; count++) assert.equal(await schedule.tick(), 204)
   const [successor, ...more] = await successorsOf(id)
   assert.equal(more.length, 0)
   assert.deepEqual(
@@ -139,7 +139,7 @@ test('a message that was delivered, or of which nobody will say more, is not lat
   for (const id of ids) {
     await stage.send(id)
     assert.equal((await stage.row(id)).deliver_by, null)
-    await requeue.tick()
+    await schedule.tick()
     assert.equal((await successorsOf(id)).length, 0)
   }
 })

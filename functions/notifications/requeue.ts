@@ -1,12 +1,14 @@
 import type { Tx } from '../../shared/data/postgres.ts'
 import { publish } from '../../shared/events/outbox.ts'
-import { schedule } from '../../shared/function/declare.ts'
+import type { Deps } from '../../shared/function/resources.ts'
 import type { ChannelName } from './channels/channel.ts'
 import { fallBack, queuedEvent } from './fall-back.ts'
 import type { Priority } from './retry-plan.ts'
 
 /** Rows of one transaction. */
 const together = 500
+/** Milliseconds of one round: what is left over is the next one's. */
+const roundMilliseconds = 20_000
 /** Seconds after which an announcement counts as lost: its event was set aside, or dead-lettered. */
 const lostAfter = 600
 
@@ -14,34 +16,34 @@ const lostAfter = 600
  * Announces again what has waited long enough: parked messages, those that a process took and never settled, and those whose event
  * was lost. What is not delivered by its time goes another way.
  */
-export const requeueNotifications = schedule({
-  name: 'notifications-requeue',
-  summary: 'Announce waiting messages again, and let late ones fall back',
-  cron: '* * * * *',
-  uses: ['db:notifications'],
-  scale: { max: 1 },
-  async handle({ db, newId, now, log }) {
-    const at = now()
-    const all = async (round: typeof requeue) => {
-      let count = 0
-      for (let last = together; last === together; count += last) {
-        last = await db.notifications.transaction(tx => round(tx, newId, at))
-      }
-      return count
-    }
-    const late = await all(letLateOnesFallBack)
-    const requeued = await all(requeue)
-    if (late + requeued > 0) log.info({ late, requeued }, 'messages that waited')
-  },
-})
+export async function requeueNotifications({ db, newId, now, log }: Deps<readonly ['db:notifications']>): Promise<void> {
+  const at = now()
+  const until = Date.now() + roundMilliseconds
+  /** One batch at least: late messages do not keep the others waiting for ever. */
+  const all = async (batch: typeof requeue) => {
+    let count = 0
+    let last: number
+    do {
+      last = await db.notifications.transaction(tx => batch(tx, newId, at))
+      count += last
+    } while (last === together && Date.now() < until)
+    return count
+  }
+  const late = await all(letLateOnesFallBack)
+  const requeued = await all(requeue)
+  if (late + requeued > 0) log.info({ late, requeued }, 'messages that waited')
+}
 
-/** One that was announced since it became due is on its way: it is announced again only when that was long ago. */
+/**
+ * One that was announced since it became due is on its way: it is announced again only when that was long ago. What quiet hours hold
+ * back was never announced: that is done by whoever lets it go.
+ */
 async function requeue(tx: Tx, newId: () => string, now: Date): Promise<number> {
   const rows = await tx<{ id: string; channel: ChannelName; priority: Priority; attempts: number }[]>`
     update notification set queued_at = ${now}
     where id in (
       select id from notification
-      where state in ('queued', 'sending') and coalesce(next_attempt_at, created_at) <= ${now}
+      where state in ('queued', 'sending') and not held and coalesce(next_attempt_at, created_at) <= ${now}
         and (queued_at < next_attempt_at or queued_at < ${now}::timestamptz - make_interval(secs => ${lostAfter}))
       order by coalesce(next_attempt_at, created_at) limit ${together} for update skip locked)
     returning id, channel, priority, attempts`
