@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import type { BuildOptions } from 'esbuild'
 import { nodeModulesByRequire } from './node-modules-by-require.ts'
 import { unusedPackages } from './unused-packages.ts'
+import { youngClosures } from './young-closures.ts'
 
 /** How programs of this project are bundled for Node. */
 export const bundling = {
@@ -16,7 +17,7 @@ export const bundling = {
   mainFields: ['module', 'main'],
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [nodeModulesByRequire, unusedPackages],
+  plugins: [nodeModulesByRequire, unusedPackages, youngClosures],
   legalComments: 'none',
   logLevel: 'warning',
   outExtension: { '.js': '.mjs' },
