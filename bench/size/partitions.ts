@@ -127,7 +127,7 @@ async function openVariant(server: string, schema: string, tables: { stock: Shap
           reply: () => ({}),
         }
         const { rows } = await load(sql, [submitted as never])
-        await Promise.all(write(sql, reserved(rows, submitted as never), newId, new Date()))
+        await write(sql, reserved(rows, submitted as never), newId, new Date(), [])
       }
       const took = performance.now() - began
       await sql`commit`

@@ -85,23 +85,21 @@ function reservationsOf(headers: readonly Header[], lines: readonly LineRow[]): 
   }))
 }
 
-export function insertReservations(connection: Sql, opened: Writes['opened'], now: Date): Statement[] {
-  if (opened.length === 0) return []
+export const insertReservations = (connection: Sql, opened: Writes['opened'], now: Date): Statement => connection`
+  insert into reservation (id, state, reference, actor, owner, expires_at, created_at)
+  select id, 'open', reference, actor, owner, expires_at, ${now}::timestamptz from unnest(
+    ${opened.map(({ reservation }) => reservation.id)}::uuid[], ${opened.map(({ reservation }) => reservation.reference)}::text[],
+    ${opened.map(({ actor }) => actor)}::text[], ${opened.map(({ reservation }) => reservation.owner)}::text[],
+    ${opened.map(({ reservation }) => reservation.expiresAt.toISOString())}::timestamptz[]
+  ) as opened (id, reference, actor, owner, expires_at)`
+
+export function insertReservationLines(connection: Sql, opened: Writes['opened']): Statement {
   const lines = opened.flatMap(({ reservation }) => reservation.lines.map(line => ({ ...line, id: reservation.id })))
-  return [
-    connection`
-      insert into reservation (id, state, reference, actor, owner, expires_at, created_at)
-      select id, 'open', reference, actor, owner, expires_at, ${now}::timestamptz from unnest(
-        ${opened.map(({ reservation }) => reservation.id)}::uuid[], ${opened.map(({ reservation }) => reservation.reference)}::text[],
-        ${opened.map(({ actor }) => actor)}::text[], ${opened.map(({ reservation }) => reservation.owner)}::text[],
-        ${opened.map(({ reservation }) => reservation.expiresAt.toISOString())}::timestamptz[]
-      ) as opened (id, reference, actor, owner, expires_at)`,
-    connection`
-      insert into reservation_line (reservation_id, sku, location, quantity)
-      select * from unnest(
-        ${lines.map(line => line.id)}::uuid[], ${lines.map(line => line.sku)}::text[],
-        ${lines.map(line => line.location)}::text[], ${lines.map(line => line.quantity)}::bigint[])`,
-  ]
+  return connection`
+    insert into reservation_line (reservation_id, sku, location, quantity)
+    select * from unnest(
+      ${lines.map(line => line.id)}::uuid[], ${lines.map(line => line.sku)}::text[],
+      ${lines.map(line => line.location)}::text[], ${lines.map(line => line.quantity)}::bigint[])`
 }
 
 export function updateReservations(connection: Sql, changed: readonly Reservation[], now: Date): PromiseLike<unknown>[] {

@@ -31,7 +31,7 @@ export async function inOneTransaction<R>(
       let { writes, short, result } = decide(loaded)
       const lapsed = short.length > 0 ? await lockLapsed(connection, short, now) : []
       if (lapsed.length > 0) ({ writes, short, result } = decide({ ...loaded, lapsed }))
-      await together([...write(connection, writes, newId, now), connection`commit`])
+      await write(connection, writes, newId, now, [connection`commit`])
       return result
     } catch (error) {
       await connection`rollback`.catch(() => {})

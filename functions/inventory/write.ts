@@ -1,39 +1,75 @@
 import type { Sql } from '../../shared/data/postgres.ts'
+import { together } from '../../shared/data/together.ts'
 import { outboxInsert, outboxRow, sharingRows } from '../../shared/events/outbox.ts'
 import type { Remembered, Writes } from './batch.ts'
 import type { StockCommand } from './decide.ts'
-import { insertReservations, type Statement, updateReservations } from './reservation-rows.ts'
+import { insertReservationLines, insertReservations, type Statement, updateReservations } from './reservation-rows.ts'
 import { soldBy } from './sold.ts'
 import { available, type StockRow } from './stock.ts'
 import { insertTransfers, updateTransfers } from './transfer-rows.ts'
 
-/** The statements of a batch, to be sent in one go. */
-export function write(connection: Sql, writes: Writes, newId: () => string, now: Date): PromiseLike<unknown>[] {
+/** Movements from which on the server works on one statement while the next one is put together. */
+const largeBatch = 100
+
+/** Writes a batch, and then does what is to be sent behind it: the commit. */
+export async function write(
+  connection: Sql,
+  writes: Writes,
+  newId: () => string,
+  now: Date,
+  behind: readonly Statement[],
+): Promise<void> {
   const { rows, movements, opened, changed, dispatched, moved, remembered } = writes
-  const parts = [
-    ...(rows.length > 0 ? [updateRows(connection, rows, movements), insertMovements(connection, movements, now)] : []),
-    ...insertReservations(connection, opened, now),
-    ...(remembered.length > 0 ? [insertRemembered(connection, remembered)] : []),
-    ...(rows.length > 0 ? [outboxInsert(connection, sharingRows(changedEvents(rows, movements, newId)))] : []),
-  ]
-  return [
-    ...asOne(connection, parts),
-    // After those of the first one: what was opened in this batch may be changed in it too.
+  const parts: (() => Statement)[] = []
+  if (rows.length > 0) {
+    parts.push(
+      () => insertMovements(connection, movements, now),
+      () => updateRows(connection, rows, movements),
+    )
+  }
+  if (opened.length > 0) {
+    parts.push(
+      () => insertReservations(connection, opened, now),
+      () => insertReservationLines(connection, opened),
+    )
+  }
+  if (remembered.length > 0) parts.push(() => insertRemembered(connection, remembered))
+  if (rows.length > 0) parts.push(() => outboxInsert(connection, sharingRows(changedEvents(rows, movements, newId))))
+  await together([
+    ...(movements.length < largeBatch ? asOne(connection, parts) : await oneByOne(parts)),
+    // After those of the first ones: what was opened in this batch may be changed in it too.
     ...updateReservations(connection, changed, now),
     ...insertTransfers(connection, dispatched, now),
     ...updateTransfers(connection, moved, now),
-  ]
+    ...behind,
+  ])
 }
 
 /**
  * Statements that touch different tables, as one. Each one that is sent by itself costs a write to the socket and a turn of the
  * server: for a batch of thirty reservations half a millisecond of the driver's and of the server's time.
  */
-function asOne(connection: Sql, parts: readonly Statement[]): Statement[] {
-  const [last, ...before] = parts.toReversed()
-  if (!last || before.length === 0) return [...parts]
+function asOne(connection: Sql, parts: readonly (() => Statement)[]): Statement[] {
+  const [last, ...before] = parts.map(part => part()).reverse()
+  if (!last || before.length === 0) return last ? [last] : []
   const named = before.reverse().map((part, at) => connection`${connection(`part_${at}`)} as (${part})`)
   return [connection`with ${named.reduce((all, part) => connection`${all}, ${part}`)} ${last}`]
+}
+
+/**
+ * Sends each statement as soon as it is there: of a large batch the server has milliseconds to do with each, in which others wait for
+ * its rows. The one that takes longest goes first.
+ */
+async function oneByOne(parts: readonly (() => Statement)[]): Promise<Statement[]> {
+  const sent: Statement[] = []
+  for (const part of parts) {
+    const statement = part()
+    // It goes out with the next turn of the microtasks; whoever awaits all of them is told of its failure.
+    statement.catch(() => {})
+    sent.push(statement)
+    await undefined
+  }
+  return sent
 }
 
 /** One statement for totals and settings: between two, a row could break a rule that it keeps at the end. */
