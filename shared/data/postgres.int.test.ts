@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { type ClonedDatabase, cloneDatabase } from '../../test/environment.ts'
 import { Rejected, Transient } from '../errors.ts'
 import { type Database, isUniqueViolation, openDatabase, transientOr } from './postgres.ts'
+import { together } from './together.ts'
 
 let cloned: ClonedDatabase
 let database: Database
@@ -29,6 +30,17 @@ test('lists arrive as they were given, whatever they hold', async () => {
     select to_jsonb(${texts}::text[]) as texts, to_jsonb(${numbers}::bigint[]) as numbers,
            to_jsonb(${['a', null]}::text[]) as missing, to_jsonb(${[]}::uuid[]) as none`
   assert.deepEqual({ ...row }, { texts, numbers, missing: ['a', null], none: [] })
+})
+
+test('of statements that were sent together the failure is told that made the others fail', async () => {
+  const division = database.transaction(tx => {
+    const later = async () => {
+      await new Promise(resolve => setTimeout(resolve, 20))
+      await tx`select 1`
+    }
+    return together([later(), tx`select 1 / 0`])
+  })
+  await assert.rejects(division, { code: '22012' })
 })
 
 test('a connection that is lost in a transaction is transient, and the next transaction works', async () => {
