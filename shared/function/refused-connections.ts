@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 /** Milliseconds between two rounds. */
 const every = 5
-/** Connections that are let go in each: about as many refusals a millisecond as leave most of the time for what was let in. */
+/** Connections that are let go a millisecond: so many refusals leave most of the time for what was let in. */
 const perMillisecond = 4
 
 /**

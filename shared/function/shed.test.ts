@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingMessage, request as rawRequest } from 'node:http'
+import { connect, Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, beforeEach, test } from 'node:test'
 import { z } from 'zod'
@@ -97,6 +99,25 @@ test('the connection of a refused request goes on with the next one, behind the 
   assert.equal(alive.statusCode, 200)
   assert.equal(next.socket, socket)
   agent.destroy()
+})
+
+test('a connection that was refused is stopped until its turn, and one that was not is not', async t => {
+  const { port } = new URL(running.url)
+  const ours = ({ this: socket }: { this: unknown }) => (socket as Socket).localPort === Number(port)
+  const pause = t.mock.method(Socket.prototype, 'pause')
+  const socket = connect(Number(port), '127.0.0.1')
+  const ask = async (route: string) => {
+    const answer = once(socket, 'data')
+    socket.write(`${route} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`)
+    return Number(String(await answer).slice(9, 12))
+  }
+  assert.equal(await ask('GET /health/liveness'), 200)
+  assert.equal(pause.mock.calls.filter(ours).length, 0)
+  for (const times of [1, 2]) {
+    assert.equal(await ask('POST /v1/works'), 503)
+    assert.equal(pause.mock.calls.filter(ours).length, times)
+  }
+  socket.destroy()
 })
 
 test('refusals are counted like every answer of their operation', async () => {
