@@ -185,6 +185,42 @@ test('of two instances that are asked the same at once one does it, and both ans
   assert.equal((await level()).reserved, 20)
 })
 
+test('an order of many lines is all there or not at all: two instances do it once, and a write that fails leaves nothing', async () => {
+  const lines = Array.from({ length: 150 }, (_, index) => ({ sku: `${sku}-${index}`, quantity: 2 }))
+  await ask('POST /v1/stock/receipts', { lines })
+  const order = (instance = one) => ask('POST /v1/reservations', { lines }, { key: `order-${sku}` }, instance)
+  const held = async () =>
+    (await sql`select sum(reserved)::int as reserved, count(*)::int as rows from stock where sku like ${`${sku}-%`}`)[0]
+  const opened = async () =>
+    (
+      await sql`select count(distinct reservation_id)::int as reservations, count(*)::int as lines from reservation_line
+               where sku like ${`${sku}-%`}`
+    )[0]
+  // The last of the statements that are sent one by one.
+  await sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+    create trigger refuse before insert on outbox for each statement execute function refuse()`)
+  assert.equal((await order()).status, 500)
+  await sql`drop trigger refuse on outbox`
+  assert.deepEqual(
+    [await held(), await opened()].map(row => ({ ...row })),
+    [
+      { reserved: 0, rows: 150 },
+      { reservations: 0, lines: 0 },
+    ],
+  )
+  const [first, second] = await Promise.all([order(one), order(other)])
+  assert.deepEqual([first?.status, second?.status], [201, 201])
+  assert.equal(first?.body.id, second?.body.id)
+  assert.deepEqual(
+    [await held(), await opened()].map(row => ({ ...row })),
+    [
+      { reserved: 300, rows: 150 },
+      { reservations: 1, lines: 150 },
+    ],
+  )
+})
+
 test('of 200 buyers at once on two instances exactly 100 get one of 100 units', async () => {
   await receive(100)
   const answers = await Promise.all(Array.from({ length: 200 }, (_, index) => reserve(1, {}, index % 2 ? one : other)))
